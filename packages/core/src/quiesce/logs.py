@@ -1,0 +1,51 @@
+"""The guide's log lines, exactly, with values that cannot forge a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from .model import Decision
+
+logger = logging.getLogger("quiesce")
+
+_LONGEST_VALUE = 300
+
+
+def log_activated(*, reason: str, mode: str, window_id: str, actor: str) -> None:
+    """Log that a window opened; an emergency in its own words."""
+    extra = {"reason": reason, "mode": mode, "window_id": window_id, "actor": actor}
+    if mode == "emergency":
+        logger.warning(
+            "[MAINTENANCE] Emergency mode activated: reason=%s admin=%s", _quote(reason), _quote(actor), extra=extra
+        )
+    else:
+        logger.info("[MAINTENANCE] Maintenance mode activated: reason=%s", _quote(reason), extra=extra)
+
+
+def log_blocked(decision: Decision, *, endpoint: str, user: str) -> None:
+    """Log one refused request."""
+    extra = {"endpoint": endpoint, "user": user, **_facts(decision)}
+    logger.info("[MAINTENANCE] Operation blocked: endpoint=%s user=%s", _quote(endpoint), _quote(user), extra=extra)
+
+
+def log_would_block(decision: Decision, *, endpoint: str, level: int) -> None:
+    """Log one request that a test window would have refused."""
+    extra = {"endpoint": endpoint, **_facts(decision)}
+    logger.log(level, "[MAINTENANCE] Operation would be blocked: endpoint=%s", _quote(endpoint), extra=extra)
+
+
+def log_deactivated(*, minutes: int, window_id: str, actor: str) -> None:
+    """Log that a window ended after so many minutes."""
+    extra = {"minutes": minutes, "window_id": window_id, "actor": actor}
+    logger.info("[MAINTENANCE] Maintenance mode deactivated: duration=%s", _quote(f"{minutes} minutes"), extra=extra)
+
+
+def _facts(decision: Decision) -> dict[str, str]:
+    window_id = "" if decision.window is None else decision.window.id
+    return {"operation": decision.operation.name, "window_id": window_id}
+
+
+def _quote(value: str) -> str:
+    """Return the value as an ASCII JSON string: quotes, control characters and line separators come out escaped."""
+    return json.dumps(value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…")

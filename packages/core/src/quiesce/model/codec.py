@@ -1,0 +1,180 @@
+"""Values to JSON and back: what stores keep and what the board carries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from .decisions import Outcome
+from .errors import StoreCorruptError
+from .modes import Mode
+from .records import AuditRecord, CountKey
+from .state import MaintenanceState
+from .windows import MaintenanceWindow
+from .workers import Acknowledgement, RequestInFlight, WorkerInfo
+
+
+def encode_state(state: MaintenanceState) -> bytes:
+    """Return the state as compact UTF-8 JSON."""
+    return _dump({"revision": state.revision, "windows": [_from_window(window) for window in state.windows]})
+
+
+def decode_state(data: bytes | str) -> MaintenanceState:
+    """Return the state that ``encode_state`` wrote.
+
+    Raises:
+        StoreCorruptError: the data is no such thing.
+    """
+
+    def build(raw: Any) -> MaintenanceState:
+        return MaintenanceState(_to_revision(raw["revision"]), tuple(_to_window(item) for item in raw["windows"]))
+
+    return _decode("state", data, build)
+
+
+def encode_worker(worker: WorkerInfo) -> bytes:
+    """Return the worker as compact UTF-8 JSON."""
+    return _dump(
+        {name: getattr(worker, name) for name in _WORKER_FIELDS} | {"started_at": _from_time(worker.started_at)}
+    )
+
+
+def decode_worker(data: bytes | str) -> WorkerInfo:
+    """Return the worker that ``encode_worker`` wrote; raises ``StoreCorruptError``."""
+
+    def build(raw: Any) -> WorkerInfo:
+        return WorkerInfo(**{name: raw[name] for name in _WORKER_FIELDS}, started_at=_to_time(raw["started_at"]))
+
+    return _decode("worker", data, build)
+
+
+def encode_acknowledgement(acknowledgement: Acknowledgement) -> bytes:
+    """Return the acknowledgement as compact UTF-8 JSON."""
+    oldest = acknowledgement.oldest
+    return _dump(
+        {
+            "revision": acknowledgement.revision,
+            "windows": sorted(acknowledgement.windows),
+            "in_flight": dict(acknowledgement.in_flight),
+            "bypassing": acknowledgement.bypassing,
+            "oldest": None if oldest is None else [oldest.method, oldest.path, oldest.age],
+            "is_stale": acknowledgement.is_stale,
+        }
+    )
+
+
+def decode_acknowledgement(data: bytes | str) -> Acknowledgement:
+    """Return the acknowledgement that ``encode_acknowledgement`` wrote; raises ``StoreCorruptError``."""
+
+    def build(raw: Any) -> Acknowledgement:
+        return Acknowledgement(
+            revision=_to_revision(raw["revision"]),
+            windows=frozenset(raw["windows"]),
+            in_flight={str(name): int(count) for name, count in raw["in_flight"].items()},
+            bypassing=int(raw["bypassing"]),
+            oldest=None if raw["oldest"] is None else RequestInFlight(*raw["oldest"]),
+            is_stale=bool(raw["is_stale"]),
+        )
+
+    return _decode("acknowledgement", data, build)
+
+
+def encode_audit(record: AuditRecord) -> bytes:
+    """Return the audit record as compact UTF-8 JSON."""
+    return _dump({name: getattr(record, name) for name in _AUDIT_FIELDS} | {"at": _from_time(record.at)})
+
+
+def decode_audit(data: bytes | str) -> AuditRecord:
+    """Return the audit record that ``encode_audit`` wrote; raises ``StoreCorruptError``."""
+
+    def build(raw: Any) -> AuditRecord:
+        return AuditRecord(**{name: raw[name] for name in _AUDIT_FIELDS}, at=_to_time(raw["at"]))
+
+    return _decode("audit record", data, build)
+
+
+def encode_count_key(key: CountKey) -> bytes:
+    """Return the key of a count as compact UTF-8 JSON; equal keys give equal bytes."""
+    return _dump([key.window_id, key.operation, str(key.outcome), key.path])
+
+
+def decode_count_key(data: bytes | str) -> CountKey:
+    """Return the key that ``encode_count_key`` wrote; raises ``StoreCorruptError``."""
+
+    def build(raw: Any) -> CountKey:
+        window_id, operation, outcome, path = raw
+        return CountKey(window_id, operation, Outcome(outcome), path)
+
+    return _decode("count key", data, build)
+
+
+T = TypeVar("T")
+
+_LAST_REVISION = 2**63 - 1
+_WORKER_FIELDS = ("id", "host", "pid", "machine", "process_started", "framework")
+_AUDIT_FIELDS = ("actor", "source", "action", "revision", "window_id", "detail")
+
+
+def _from_window(window: MaintenanceWindow) -> dict[str, Any]:
+    estimate = window.estimated_duration
+    return {
+        "id": window.id,
+        "mode": str(window.mode),
+        "reason": window.reason,
+        "owner": window.owner,
+        "starts_at": _from_time(window.starts_at),
+        "estimated_seconds": None if estimate is None else estimate.total_seconds(),
+        "ends_at": _from_time(window.ends_at),
+        "operations": None if window.operations is None else sorted(window.operations),
+        "notify_users": window.notify_users,
+        "ended_at": _from_time(window.ended_at),
+        "hooks_run": sorted(window.hooks_run),
+    }
+
+
+def _to_window(raw: Any) -> MaintenanceWindow:
+    estimate, operations = raw["estimated_seconds"], raw["operations"]
+    return MaintenanceWindow(
+        id=str(raw["id"]),
+        mode=Mode(raw["mode"]),
+        reason=str(raw["reason"]),
+        owner=str(raw["owner"]),
+        starts_at=_to_time(raw["starts_at"]),
+        estimated_duration=None if estimate is None else timedelta(seconds=estimate),
+        ends_at=None if raw["ends_at"] is None else _to_time(raw["ends_at"]),
+        operations=None if operations is None else frozenset(operations),
+        notify_users=bool(raw["notify_users"]),
+        ended_at=None if raw["ended_at"] is None else _to_time(raw["ended_at"]),
+        hooks_run=frozenset(raw["hooks_run"]),
+    )
+
+
+def _to_revision(raw: Any) -> int:
+    if type(raw) is not int or not 0 <= raw <= _LAST_REVISION:
+        raise ValueError(f"{raw!r:.40} is no revision")
+    return raw
+
+
+def _from_time(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat()
+
+
+def _to_time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return at.astimezone(UTC)
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _decode(what: str, data: bytes | str, build: Callable[[Any], T]) -> T:
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8", "surrogatepass")
+        return build(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
+        raise StoreCorruptError(f"stored {what} cannot be read: {exc!r:.200}") from exc

@@ -1,0 +1,67 @@
+"""The maintenance window: the one concept behind everything that is on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .modes import Mode
+from .operations import OperationType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceWindow:
+    """A span of time in which some operations are refused; judged against the clock, never switched by a timer.
+
+    Attributes:
+        id: unique, short, printable.
+        mode: how it treats the operations it covers.
+        reason: what users and the audit trail are told.
+        owner: who opened it.
+        starts_at: first instant at which it is open (UTC).
+        estimated_duration: how long the work should take; an estimate, ends nothing.
+        ends_at: the timeout (UTC): from this instant the window is over by itself; ``None``: it has none.
+        operations: names of the types it covers; ``None``: the default of its mode.
+        notify_users: whether users are told.
+        ended_at: when an operator ended it (UTC); ``None``: nobody has.
+        hooks_run: names of the hooks that have run for it, so that a new leader runs only the others.
+    """
+
+    id: str
+    mode: Mode
+    reason: str
+    owner: str
+    starts_at: datetime
+    estimated_duration: timedelta | None = None
+    ends_at: datetime | None = None
+    operations: frozenset[str] | None = None
+    notify_users: bool = True
+    ended_at: datetime | None = None
+    hooks_run: frozenset[str] = frozenset()
+
+    @property
+    def closes_at(self) -> datetime | None:
+        """First instant at which it is over (UTC), or ``None`` when only an operator ends it."""
+        ends = [at for at in (self.ends_at, self.ended_at) if at is not None]
+        return min(ends) if ends else None
+
+    @property
+    def estimated_completion(self) -> datetime | None:
+        """Start plus estimate (UTC), or ``None`` without an estimate."""
+        return None if self.estimated_duration is None else self.starts_at + self.estimated_duration
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it is open at this instant: the start belongs to it, the end does not."""
+        closes_at = self.closes_at
+        return self.starts_at <= now and (closes_at is None or now < closes_at)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it has ended, by an operator or by its timeout."""
+        closes_at = self.closes_at
+        return closes_at is not None and closes_at <= now
+
+    def covers(self, operation: OperationType) -> bool:
+        """Whether it is about this type of operation, open or not."""
+        if self.operations is None:
+            return operation.is_blocked_by_default(self.mode)
+        return operation.name in self.operations
