@@ -1,0 +1,8 @@
+"""Where the one truth lies: memory, SQLite, Redis, or a plugin's own."""
+
+from __future__ import annotations
+
+from .base import Store
+from .opening import StoreOpener, open_store
+
+__all__ = ["Store", "StoreOpener", "open_store"]

@@ -1,0 +1,94 @@
+"""The protocol that every store implements; ``quiesce.testing.StoreContract`` checks an implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ..model import Acknowledgement, AuditRecord, CountKey, MaintenanceState, WorkerInfo, WorkerReport
+
+
+class Store(Protocol):
+    """Where the one truth lies.
+
+    Every method may be called from any thread, and from a child after ``fork``; each ends within a bounded time. What
+    goes wrong is raised as ``StoreError`` or one of its kinds, ``StoreUnreachableError`` when trying again may help.
+    Constructing a store checks its address but reaches nothing, so that an application starts with its store down.
+    """
+
+    @property
+    def url(self) -> str:
+        """The address, without any password; fit for logs and messages."""
+
+    @property
+    def board_path(self) -> Path | None:
+        """Where the board of this machine lies; ``None`` for a store that no other process can share."""
+
+    def load(self) -> MaintenanceState:
+        """Return the committed state; revision 0 when nothing was ever committed.
+
+        Raises:
+            StoreCorruptError: what is stored is no state.
+        """
+
+    def revision(self) -> int:
+        """Return the committed revision; cheaper than ``load``."""
+
+    def commit(self, state: MaintenanceState, *, expected_revision: int, audit: Sequence[AuditRecord]) -> None:
+        """Replace the state and append the records, both or neither, durably.
+
+        ``state.revision`` must be greater than ``expected_revision``; a re-seeding commit may skip revisions.
+
+        Raises:
+            RevisionConflictError: the store is at another revision; nothing was written.
+        """
+
+    def register(self, worker: WorkerInfo) -> None:
+        """List the worker, with a fresh heartbeat and no acknowledgement; replaces a former record of the same id."""
+
+    def report(
+        self, worker_id: str, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int
+    ) -> None:
+        """Write a heartbeat, the acknowledgement, and add the counts, in one step.
+
+        ``batch`` numbers the counts of this worker; a batch at or below the last one added is not added again, so
+        that a report repeated after a lost answer counts nothing twice.
+
+        Raises:
+            UnknownWorkerError: the worker is not listed; nothing was written.
+        """
+
+    def deregister(self, worker_id: str) -> None:
+        """Take the worker off the list; nothing happens when it is not on it."""
+
+    def workers(self) -> tuple[WorkerReport, ...]:
+        """Return every listed worker's last report, with ages by the store's own clock, in order of id."""
+
+    def counts(self) -> Mapping[CountKey, int]:
+        """Return all counts, over all workers and windows."""
+
+    def lead(self, worker_id: str, *, lease_seconds: float) -> bool:
+        """Take or renew the leader's lease; ``True`` when this worker holds it now, alone."""
+
+    def resign(self, worker_id: str) -> None:
+        """Give the lease back if this worker holds it."""
+
+    def audit(self, *, limit: int = 100) -> tuple[AuditRecord, ...]:
+        """Return the newest records, oldest of them first."""
+
+    def age(self) -> float:
+        """Return the seconds since the store was created or last lost its contents, by its own clock."""
+
+    def wait_for_change(self, *, timeout_seconds: float) -> bool:
+        """Wait until a commit may have happened, ``wake`` is called, or the timeout passes.
+
+        Returns:
+            ``True`` when the store heard of a commit, or cannot be sure that it missed none.
+        """
+
+    def wake(self) -> None:
+        """Let ``wait_for_change`` in this process return at once."""
+
+    def close(self) -> None:
+        """Release connections and files; a closed store may not be used again."""

@@ -1,0 +1,163 @@
+"""The store of a single process: for development and tests."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..model import (
+    Acknowledgement,
+    AuditRecord,
+    CountKey,
+    MaintenanceState,
+    RevisionConflictError,
+    StoreError,
+    UnknownWorkerError,
+    WorkerInfo,
+    WorkerReport,
+)
+from .commits import check_commit
+from .doorbell import Doorbell
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    worker: WorkerInfo
+    acknowledgement: Acknowledgement | None
+    heard_at: float
+
+
+class MemoryStore:
+    """A store that lives and dies with its process."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._created_at = time.monotonic()
+        self._lock = threading.Lock()
+        self._bell = Doorbell()
+        self._is_closed = False
+        self._state = MaintenanceState()
+        self._audit: list[AuditRecord] = []
+        self._workers: dict[str, _Entry] = {}
+        self._batches: dict[str, int] = {}
+        self._counts: dict[CountKey, int] = {}
+        self._leader = ""
+        self._leads_until = 0.0
+
+    @property
+    def url(self) -> str:
+        """``memory://``."""
+        return "memory://"
+
+    @property
+    def board_path(self) -> Path | None:
+        """``None``: there is no other process to share a board with."""
+        return None
+
+    def load(self) -> MaintenanceState:
+        """Return the committed state."""
+        with self._open():
+            return self._state
+
+    def revision(self) -> int:
+        """Return the committed revision."""
+        with self._open():
+            return self._state.revision
+
+    def commit(self, state: MaintenanceState, *, expected_revision: int, audit: Sequence[AuditRecord]) -> None:
+        """Replace the state and append the records."""
+        check_commit(state, expected_revision=expected_revision)
+        with self._open():
+            if self._state.revision != expected_revision:
+                raise RevisionConflictError(expected_revision, self._state.revision)
+            self._state = state
+            self._audit.extend(audit)
+        self._bell.ring(is_commit=True)
+
+    def register(self, worker: WorkerInfo) -> None:
+        """List the worker."""
+        with self._open():
+            self._workers[worker.id] = _Entry(worker, None, time.monotonic())
+
+    def report(
+        self, worker_id: str, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int
+    ) -> None:
+        """Write heartbeat, acknowledgement and counts."""
+        with self._open():
+            entry = self._workers.get(worker_id)
+            if entry is None:
+                raise UnknownWorkerError(f"worker {worker_id} is not listed")
+            self._workers[worker_id] = replace(entry, acknowledgement=acknowledgement, heard_at=time.monotonic())
+            if batch > self._batches.get(worker_id, -1):
+                self._batches[worker_id] = batch
+                for key, count in counts.items():
+                    self._counts[key] = self._counts.get(key, 0) + count
+
+    def deregister(self, worker_id: str) -> None:
+        """Take the worker off the list."""
+        with self._open():
+            self._workers.pop(worker_id, None)
+            self._batches.pop(worker_id, None)
+
+    def workers(self) -> tuple[WorkerReport, ...]:
+        """Return every listed worker's last report."""
+        with self._open():
+            now = time.monotonic()
+            return tuple(
+                WorkerReport(entry.worker, entry.acknowledgement, now - entry.heard_at)
+                for _, entry in sorted(self._workers.items())
+            )
+
+    def counts(self) -> Mapping[CountKey, int]:
+        """Return all counts."""
+        with self._open():
+            return dict(self._counts)
+
+    def lead(self, worker_id: str, *, lease_seconds: float) -> bool:
+        """Take or renew the leader's lease."""
+        with self._open():
+            now = time.monotonic()
+            if self._leader != worker_id and now < self._leads_until:
+                return False
+            self._leader, self._leads_until = worker_id, now + lease_seconds
+            return True
+
+    def resign(self, worker_id: str) -> None:
+        """Give the lease back."""
+        with self._open():
+            if self._leader == worker_id:
+                self._leads_until = 0.0
+
+    def audit(self, *, limit: int = 100) -> tuple[AuditRecord, ...]:
+        """Return the newest records, oldest of them first."""
+        with self._open():
+            return tuple(self._audit[-limit:]) if limit > 0 else ()
+
+    def age(self) -> float:
+        """Return the seconds since the store was made."""
+        with self._open():
+            return time.monotonic() - self._created_at
+
+    def wait_for_change(self, *, timeout_seconds: float) -> bool:
+        """Return at the next commit or ``wake``, after the timeout at the latest."""
+        return self._bell.wait(timeout_seconds)
+
+    def wake(self) -> None:
+        """Let ``wait_for_change`` return; one that is called later returns at once, so that no ring is lost."""
+        self._bell.ring()
+
+    def close(self) -> None:
+        """End the store."""
+        self._is_closed = True
+        self.wake()
+
+    def _open(self) -> threading.Lock:
+        if os.getpid() != self._pid:
+            raise StoreError("memory:// is for one process only, and this one was forked; use sqlite:/// or redis://")
+        if self._is_closed:
+            raise StoreError("the store is closed")
+        return self._lock

@@ -1,0 +1,200 @@
+"""The store in a Redis: all processes of all machines."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..model import (
+    Acknowledgement,
+    AuditRecord,
+    CountKey,
+    MaintenanceState,
+    RevisionConflictError,
+    StoreCorruptError,
+    StoreError,
+    UnknownWorkerError,
+    WorkerInfo,
+    WorkerReport,
+)
+from ..model.codec import (
+    decode_acknowledgement,
+    decode_audit,
+    decode_count_key,
+    decode_state,
+    decode_worker,
+    encode_acknowledgement,
+    encode_audit,
+    encode_count_key,
+    encode_state,
+    encode_worker,
+)
+from . import redis_scripts as scripts
+from .commits import check_commit
+from .redis_address import parse_address
+from .redis_client import RedisClient
+from .redis_connect import connect
+from .redis_subscription import Subscription
+from .runtime_folder import runtime_folder
+
+
+class RedisStore:
+    """A store that many machines share; ages are measured by the clock of the Redis server.
+
+    Raises:
+        StoreURLError: the address is not valid.
+    """
+
+    def __init__(self, url: str, *, service_name: str = "default") -> None:
+        self._address = parse_address(url)
+        self._service = service_name
+        self._prefix = f"{{quiesce:{service_name}}}:"
+        self._channel = self._prefix + "changes"
+        self._is_closed = False
+        self._board_path: Path | None = None
+        self._start()
+
+    @property
+    def url(self) -> str:
+        """The address, with ``***`` for its password."""
+        return self._address.redacted
+
+    @property
+    def board_path(self) -> Path | None:
+        """In the private run-time folder of this user.
+
+        Raises:
+            BoardError: there is no folder that can be trusted.
+        """
+        if self._board_path is None:
+            identity = f"{self._address.without_credentials}\n{self._service}".encode()
+            self._board_path = runtime_folder() / f"{hashlib.sha256(identity).hexdigest()[:16]}-board"
+        return self._board_path
+
+    def load(self) -> MaintenanceState:
+        """Return the committed state."""
+        body = self._ready().command("HGET", "state", "body")
+        return MaintenanceState() if body is None else decode_state(body)
+
+    def revision(self) -> int:
+        """Return the committed revision."""
+        return _number(self._ready().command("HGET", "state", "revision") or 0)
+
+    def commit(self, state: MaintenanceState, *, expected_revision: int, audit: Sequence[AuditRecord]) -> None:
+        """Replace the state and append the records; waits a moment for one replica to have them, if there is any.
+
+        After ``StoreUnreachableError`` the commit may have happened all the same: load, and look.
+        """
+        check_commit(state, expected_revision=expected_revision)
+        records = [encode_audit(record) for record in audit]
+        token = secrets.token_hex(8)
+        is_done, revision = self._ready().run(
+            scripts.COMMIT,
+            expected_revision,
+            state.revision,
+            encode_state(state),
+            token,
+            self._channel,
+            *records,
+            is_awaited=True,
+        )
+        if not is_done:
+            raise RevisionConflictError(expected_revision, _number(revision))
+
+    def register(self, worker: WorkerInfo) -> None:
+        """List the worker; the number of its last batch is kept."""
+        self._ready().run(scripts.REGISTER, worker.id, encode_worker(worker))
+
+    def report(
+        self, worker_id: str, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int
+    ) -> None:
+        """Write heartbeat, acknowledgement and counts."""
+        added = [part for key, count in counts.items() for part in (encode_count_key(key), count)]
+        body = encode_acknowledgement(acknowledgement)
+        if not self._ready().run(scripts.REPORT, worker_id, body, batch, *added):
+            raise UnknownWorkerError(f"worker {worker_id} is not listed")
+
+    def deregister(self, worker_id: str) -> None:
+        """Take the worker off the list."""
+        self._ready().run(scripts.DEREGISTER, worker_id)
+
+    def workers(self) -> tuple[WorkerReport, ...]:
+        """Return every listed worker's last report."""
+        return tuple(
+            WorkerReport(
+                decode_worker(body),
+                None if acknowledgement is None else decode_acknowledgement(acknowledgement),
+                max(age, 0) / 1000,
+            )
+            for _, body, acknowledgement, age in sorted(self._ready().run(scripts.WORKERS), key=lambda found: found[0])
+        )
+
+    def counts(self) -> Mapping[CountKey, int]:
+        """Return all counts."""
+        found: dict[bytes, bytes] = self._ready().command("HGETALL", "counts")
+        return {decode_count_key(key): _number(count) for key, count in found.items()}
+
+    def lead(self, worker_id: str, *, lease_seconds: float) -> bool:
+        """Take or renew the leader's lease."""
+        return bool(self._ready().run(scripts.LEAD, worker_id, max(int(lease_seconds * 1000), 1)))
+
+    def resign(self, worker_id: str) -> None:
+        """Give the lease back."""
+        self._ready().run(scripts.RESIGN, worker_id)
+
+    def audit(self, *, limit: int = 100) -> tuple[AuditRecord, ...]:
+        """Return the newest records, oldest of them first."""
+        if limit < 1:
+            return ()
+        return tuple(decode_audit(body) for body in self._ready().command("LRANGE", "audit", -limit, -1))
+
+    def age(self) -> float:
+        """Return the seconds since this store's keys were first written, or since the first call of this."""
+        return float(max(self._ready().run(scripts.AGE), 0)) / 1000
+
+    def wait_for_change(self, *, timeout_seconds: float) -> bool:
+        """Return at a commit, at ``wake``, after the timeout, or when the announcements can be heard anew.
+
+        Never raises because Redis is away: it waits, and subscribes when it is called again.
+        """
+        self._renew_after_fork()
+        return self._subscription.wait(timeout_seconds=timeout_seconds)
+
+    def wake(self) -> None:
+        """Let ``wait_for_change`` return, within a tenth of a second."""
+        self._renew_after_fork()
+        self._subscription.ring()
+
+    def close(self) -> None:
+        """Close all connections."""
+        if not self._is_closed:
+            self._renew_after_fork()
+            self._is_closed = True
+            self._subscription.close()
+            self._client.close()
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._client = RedisClient(self._address, prefix=self._prefix)
+        self._subscription = Subscription(connect(self._address), channel=self._channel)
+
+    def _ready(self) -> RedisClient:
+        if self._is_closed:
+            raise StoreError("the store is closed")
+        self._renew_after_fork()
+        return self._client
+
+    def _renew_after_fork(self) -> None:
+        # Forgetting an inherited socket closes it on this side only; redis-py shuts down none of another process.
+        if os.getpid() != self._pid:
+            self._start()
+
+
+def _number(stored: bytes | int) -> int:
+    try:
+        return int(stored)
+    except ValueError as exc:
+        raise StoreCorruptError(f"stored number cannot be read: {stored!r:.80}") from exc

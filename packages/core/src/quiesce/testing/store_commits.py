@@ -1,0 +1,122 @@
+"""The store's contract: states, revisions and the audit trail."""
+# ruff: noqa: S101 - a contract is made of assertions
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import replace
+
+from ..model import InvalidValueError, MaintenanceState, RevisionConflictError
+from ..stores.base import Store
+from .store_samples import HOSTILE, Reopen, a_record, a_window, commit, expects
+
+_COMMITS_EACH = 50
+
+
+class CommitContract:
+    """Commits are compare-and-set, all or nothing, and keep every value."""
+
+    def test_an_empty_store_is_at_revision_0(self, store: Store) -> None:
+        """A new installation is open, and its first commit expects 0."""
+        assert store.revision() == 0
+        assert store.load() == MaintenanceState()
+        assert store.audit() == ()
+        assert store.counts() == {}
+        assert store.workers() == ()
+
+    def test_a_commit_is_what_others_load(self, store: Store, reopen: Reopen) -> None:
+        """What one process decides, every other one must apply, to the last field."""
+        state = MaintenanceState(1, (a_window(), replace(a_window(), id="w2", operations=None, ends_at=None)))
+
+        store.commit(state, expected_revision=0, audit=[a_record(1)])
+
+        with contextlib.closing(reopen()) as other:
+            assert other.load() == state
+            assert other.revision() == 1
+            assert other.audit() == (a_record(1),)
+
+    def test_a_commit_on_another_revision_changes_nothing(self, store: Store) -> None:
+        """Two operators at once: the second must not undo what it has not seen, nor leave a trace of having done so."""
+        commit(store, 1)
+
+        with expects(RevisionConflictError) as caught:
+            store.commit(MaintenanceState(2, (a_window(),)), expected_revision=0, audit=[a_record(2)])
+
+        conflict = caught[0]
+        assert isinstance(conflict, RevisionConflictError)
+        assert (conflict.expected, conflict.found) == (0, 1)
+        assert store.load() == MaintenanceState(1)
+        assert store.audit() == (a_record(1),)
+
+    def test_a_commit_ahead_of_the_store_is_a_conflict_too(self, store: Store) -> None:
+        """A store that lost its contents is mended on purpose, never by chance."""
+        with expects(RevisionConflictError):
+            store.commit(MaintenanceState(9), expected_revision=8, audit=[])
+
+        assert store.revision() == 0
+
+    def test_a_reseeding_commit_may_skip_revisions(self, store: Store) -> None:
+        """A flushed store is brought back to where the replicas are."""
+        store.commit(MaintenanceState(42, (a_window(),)), expected_revision=0, audit=[a_record(42)])
+
+        assert store.load() == MaintenanceState(42, (a_window(),))
+        assert store.revision() == 42
+
+    def test_a_revision_that_does_not_grow_is_refused(self, store: Store) -> None:
+        """Replicas drop what is not newer, so such a change would never be applied."""
+        commit(store, 1)
+
+        with expects(InvalidValueError):
+            store.commit(MaintenanceState(1), expected_revision=1, audit=[a_record(1)])
+
+        assert store.audit() == (a_record(1),)
+
+    def test_of_racing_commits_exactly_one_wins_each_revision(self, store: Store, reopen: Reopen) -> None:
+        """Compare-and-set is what all else stands on: no change lost, no audit record lost or doubled."""
+        wins: tuple[list[int], list[int]] = ([], [])
+        start = threading.Barrier(2)
+        handles = (store, reopen())
+
+        def race(number: int) -> None:
+            start.wait()
+            while len(wins[number]) < _COMMITS_EACH:
+                revision = handles[number].revision() + 1
+                with contextlib.suppress(RevisionConflictError):
+                    commit(handles[number], revision, detail=f"racer {number}")
+                    wins[number].append(revision)
+
+        threads = [threading.Thread(target=race, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        total = 2 * _COMMITS_EACH
+        assert sorted([*wins[0], *wins[1]]) == list(range(1, total + 1))
+        trail = store.audit(limit=2 * total)
+        assert [record.revision for record in trail] == list(range(1, total + 1))
+        assert all(record.revision in wins[int(record.detail[-1])] for record in trail)
+        handles[1].close()
+
+    def test_the_audit_trail_is_in_order_and_cut_at_its_old_end(self, store: Store) -> None:
+        """An operator who asks for the last few records gets the last few, in the order in which they happened."""
+        for revision in range(1, 6):
+            records = [a_record(revision, "first"), a_record(revision, "second")]
+            store.commit(MaintenanceState(revision), expected_revision=revision - 1, audit=records)
+
+        trail = [(record.revision, record.detail) for record in store.audit(limit=3)]
+
+        assert trail == [(4, "second"), (5, "first"), (5, "second")]
+        assert len(store.audit()) == 10
+        assert store.audit(limit=0) == ()
+
+    def test_any_text_comes_back_as_it_was(self, store: Store, reopen: Reopen) -> None:
+        """A reason is whatever somebody typed; a store that chokes on it could not be ended again."""
+        state = MaintenanceState(1, (a_window(HOSTILE),))
+
+        store.commit(state, expected_revision=0, audit=[a_record(1, HOSTILE)])
+
+        with contextlib.closing(reopen()) as other:
+            assert other.load() == state
+            assert other.audit() == (a_record(1, HOSTILE),)

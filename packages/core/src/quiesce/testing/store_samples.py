@@ -1,0 +1,88 @@
+"""Values that the store's contract writes and looks for again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from ..model import (
+    Acknowledgement,
+    AuditRecord,
+    CountKey,
+    MaintenanceState,
+    MaintenanceWindow,
+    Mode,
+    Outcome,
+    QuiesceError,
+    RequestInFlight,
+    WorkerInfo,
+)
+from ..stores.base import Store
+
+Reopen = Callable[[], Store]
+"""Makes another object on the same data."""
+
+NOON = datetime(2031, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
+HOSTILE = "naïve ☂ 🚧 \x00\x1b[31m \r\n '\";-- \udcff\ud800 {}%s \u202e" + "x" * 100_000
+"""A reason with everything that breaks encodings, escapes and lengths."""
+ACKNOWLEDGEMENT = Acknowledgement(
+    revision=7,
+    windows=frozenset({"a", "b"}),
+    in_flight={"job_creation": 2},
+    bypassing=1,
+    oldest=RequestInFlight("POST", "/jobs/\udcff", 1.5),
+    is_stale=True,
+)
+
+
+def a_window(reason: str = "Database optimization") -> MaintenanceWindow:
+    """Return a window with every field set."""
+    return MaintenanceWindow(
+        id="w1",
+        mode=Mode.EMERGENCY,
+        reason=reason,
+        owner="anna",
+        starts_at=NOON,
+        estimated_duration=timedelta(minutes=45),
+        ends_at=NOON + timedelta(hours=2),
+        operations=frozenset({"job_creation", "payments"}),
+        notify_users=False,
+        ended_at=NOON + timedelta(hours=1),
+        hooks_run=frozenset({"on_activate"}),
+    )
+
+
+def a_record(revision: int, detail: str = "") -> AuditRecord:
+    """Return an audit record about this revision."""
+    return AuditRecord(
+        at=NOON, actor="anna", source="cli", action="window.enable", revision=revision, window_id="w1", detail=detail
+    )
+
+
+def a_worker(worker_id: str = "host-1-abc", *, pid: int = 4711) -> WorkerInfo:
+    """Return a worker of this id."""
+    return WorkerInfo(worker_id, "host", pid, "boot/4026531836", 99, "flask", NOON)
+
+
+def a_count(window_id: str = "w1", *, path: str = "") -> CountKey:
+    """Return the key of a count."""
+    return CountKey(window_id, "job_creation", Outcome.REFUSED, path)
+
+
+def commit(store: Store, revision: int, *, detail: str = "") -> None:
+    """Commit an empty state of this revision on top of the one before."""
+    store.commit(MaintenanceState(revision), expected_revision=revision - 1, audit=[a_record(revision, detail)])
+
+
+@contextlib.contextmanager
+def expects(*errors: type[QuiesceError]) -> Iterator[list[QuiesceError]]:
+    """Fail unless the block raises one of ``errors``, which is then in the list."""
+    caught: list[QuiesceError] = []
+    try:
+        yield caught
+    except errors as exc:
+        caught.append(exc)
+    if not caught:
+        names = " or ".join(error.__name__ for error in errors)
+        raise AssertionError(f"expected {names}, and nothing was raised")

