@@ -1,0 +1,156 @@
+"""Settings: the environment over a TOML file over defaults; the only reader of ``os.environ``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from .model import OperationType, Rule, SettingsError
+from .settings_file import read_operations, read_rules, read_table, unknown_key
+from .settings_table import SETTINGS, Setting
+from .settings_values import IPNetwork, OnStale, UnreadableError, paths
+
+__all__ = ["CONFIG_FILE", "SETTINGS", "IPNetwork", "OnStale", "Setting", "Settings"]
+
+CONFIG_FILE = "MAINTENANCE_CONFIG_FILE"
+"""Environment variable that names the TOML file."""
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+_PREFIXES = ("MAINTENANCE_", "EMERGENCY_MODE_", "TEST_MODE_")
+_NEARLY_OURS = ("MAINT", "EMERGENCY", "TEST_MODE")
+_OPTIONAL = frozenset({"webhook_url", "admin_token", "secret_key"})
+_EXEMPT = paths(next(setting.default for setting in SETTINGS if setting.attribute == "exempt_paths"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be configured; ``SETTINGS`` says what each means and what may stand in it.
+
+    Raises:
+        SettingsError: values are wrong; lists each of them.
+    """
+
+    enabled: bool = True
+    default_timeout: timedelta = timedelta(hours=2)
+    cleanup_interval: timedelta = timedelta(minutes=5)
+    job_grace_period: timedelta = timedelta(seconds=30)
+    emergency_session_cleanup: bool = True
+    test_mode_simulation: bool = True
+    test_mode_logging_level: str = "DEBUG"
+    notifications_enabled: bool = True
+    email_alerts: bool = True
+    webhook_url: str | None = field(default=None, repr=False)
+    store_url: str = field(default="sqlite:///maintenance.db", repr=False)
+    service_name: str = "default"
+    admin_token: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    trusted_proxies: tuple[IPNetwork, ...] = ()
+    exempt_paths: tuple[str, ...] = _EXEMPT
+    on_stale: OnStale = "keep"
+    worker_gone_after: timedelta = timedelta(minutes=5)
+    disabled_plugins: tuple[str, ...] = ()
+    hook_timeout: timedelta = timedelta(seconds=30)
+    rules: tuple[Rule, ...] = ()
+    operations: tuple[OperationType, ...] = ()
+
+    def __post_init__(self) -> None:
+        faults: list[str] = []
+        for setting in SETTINGS:
+            raw = getattr(self, setting.attribute)
+            if raw is not None or setting.attribute not in _OPTIONAL:
+                object.__setattr__(self, setting.attribute, _read(setting, raw, faults))
+        if faults:
+            raise SettingsError(faults)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, *, path: Path | str | None = None) -> Settings:
+        """Return the settings of this process.
+
+        Args:
+            environ: instead of the process's environment.
+            path: of the TOML file; else ``MAINTENANCE_CONFIG_FILE`` names it, else ``quiesce.toml`` or
+                ``pyproject.toml`` in the working folder is read if it has a table ``[tool.quiesce]``.
+
+        Raises:
+            SettingsError: anything is wrong; lists every fault.
+        """
+        environ = os.environ if environ is None else environ
+        faults: list[str] = []
+        named = path or environ.get(CONFIG_FILE, "").strip() or None
+        table = read_table(None if named is None else Path(named), faults)
+        found = _from_table(table, faults)
+        for setting in SETTINGS:
+            raw = environ.get(setting.name, "").strip()
+            if raw:
+                found[setting.attribute] = _read(setting, raw, faults)
+        faults += _misspelled(environ)
+        if faults:
+            raise SettingsError(faults)
+        return cls(**found)
+
+    @classmethod
+    def from_config(cls, config: object) -> Settings:
+        """Return the settings of this process, over which an application's own configuration goes.
+
+        Args:
+            config: a mapping (``app.config``), or an object whose attributes are named as the settings are.
+
+        Raises:
+            SettingsError: anything is wrong; lists every fault.
+        """
+        given: dict[str, object] = {}
+        for setting in SETTINGS:
+            raw = config.get(setting.name) if isinstance(config, Mapping) else getattr(config, setting.name, None)
+            if raw is not None and raw != "":
+                given[setting.attribute] = raw
+        faults: list[str] = []
+        read: dict[str, Any] = {
+            name: _read(setting, given[name], faults) for setting in SETTINGS if (name := setting.attribute) in given
+        }
+        if faults:
+            raise SettingsError(faults)
+        return replace(cls.load(), **read)
+
+
+def _from_table(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, raw in table.items():
+        if key == "rules":
+            found[key] = read_rules(raw, faults)
+        elif key == "operations":
+            found[key] = read_operations(raw, faults)
+        elif key in _BY_NAME:
+            found[_BY_NAME[key].attribute] = _read(_BY_NAME[key], raw, faults)
+        else:
+            faults.append(unknown_key(key, (*_BY_NAME, "rules", "operations")))
+    return found
+
+
+def _read(setting: Setting, raw: object, faults: list[str]) -> object:
+    try:
+        return setting.read(raw)
+    except UnreadableError:
+        shown = "the value (not shown)" if setting.is_confidential else f"{raw!r:.80}"
+        faults.append(f"{setting.name}: {shown} is not {setting.expected}")
+        return None
+
+
+def _misspelled(environ: Mapping[str, str]) -> Iterator[str]:
+    known = (*_BY_NAME, CONFIG_FILE)
+    rests = {name.removeprefix(prefix): name for name in known for prefix in _PREFIXES if name.startswith(prefix)}
+    for name in sorted(environ):
+        prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
+        if name in known or not name.startswith(_NEARLY_OURS):
+            continue
+        if prefix is None:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+        else:
+            rest = difflib.get_close_matches(name.removeprefix(prefix), rests, n=1, cutoff=0.86)
+            near = [rests[found] for found in rest]
+        if near:
+            yield f"{name:.80}: is no setting; did you mean {near[0]}?"

@@ -1,0 +1,206 @@
+"""The table of all settings: name, default, meaning, and what is expected; the reference page is checked against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import settings_values as values
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: of the environment variable, and of the key in ``[tool.quiesce]``.
+        attribute: of ``Settings``.
+        default: as it would be written; empty: not set.
+        meaning: one sentence for operators.
+        expected: what a value must be, in words.
+        read: turns a raw value into the one that ``Settings`` holds.
+        is_confidential: whether the value is kept out of every message.
+    """
+
+    name: str
+    attribute: str
+    default: str
+    meaning: str
+    expected: str
+    read: Callable[[object], object]
+    is_confidential: bool = False
+
+
+_YES_NO = "true or false"
+
+
+def _seconds(least: str) -> str:
+    return f"seconds, from {least} to 31622400 (366 days)"
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "MAINTENANCE_MODE_ENABLED",
+        "enabled",
+        "true",
+        "The master switch; when false, nothing is ever refused.",
+        _YES_NO,
+        values.boolean,
+    ),
+    Setting(
+        "MAINTENANCE_DEFAULT_TIMEOUT",
+        "default_timeout",
+        "7200",
+        "How long after its start a window ends by itself, unless it says otherwise.",
+        _seconds("1"),
+        values.seconds(at_least=1),
+    ),
+    Setting(
+        "MAINTENANCE_CLEANUP_INTERVAL",
+        "cleanup_interval",
+        "300",
+        "How often what is over is cleared away.",
+        _seconds("1"),
+        values.seconds(at_least=1),
+    ),
+    Setting(
+        "EMERGENCY_MODE_JOB_GRACE_PERIOD",
+        "job_grace_period",
+        "30",
+        "How long running jobs may take to stop in an emergency before they are terminated.",
+        _seconds("0"),
+        values.seconds(at_least=0),
+    ),
+    Setting(
+        "EMERGENCY_MODE_SESSION_CLEANUP",
+        "emergency_session_cleanup",
+        "true",
+        "Whether an emergency ends the sessions of everyone but admins.",
+        _YES_NO,
+        values.boolean,
+    ),
+    Setting(
+        "TEST_MODE_SIMULATION",
+        "test_mode_simulation",
+        "true",
+        "Whether a test window judges live traffic and records what it would refuse.",
+        _YES_NO,
+        values.boolean,
+    ),
+    Setting(
+        "TEST_MODE_LOGGING_LEVEL",
+        "test_mode_logging_level",
+        "DEBUG",
+        "The level at which a test window logs what it would refuse.",
+        "DEBUG, INFO, WARNING, ERROR or CRITICAL",
+        values.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", fold=str.upper),
+    ),
+    Setting(
+        "MAINTENANCE_NOTIFICATIONS_ENABLED",
+        "notifications_enabled",
+        "true",
+        "Whether anybody is notified at all.",
+        _YES_NO,
+        values.boolean,
+    ),
+    Setting(
+        "MAINTENANCE_EMAIL_ALERTS",
+        "email_alerts",
+        "true",
+        "Whether alerts go out by e-mail, once a notifier for it is installed.",
+        _YES_NO,
+        values.boolean,
+    ),
+    Setting(
+        "MAINTENANCE_WEBHOOK_URL",
+        "webhook_url",
+        "",
+        "Where alerts are posted, once a notifier for it is installed.",
+        "an http or https URL",
+        values.web_address,
+        is_confidential=True,
+    ),
+    Setting(
+        "MAINTENANCE_STORE_URL",
+        "store_url",
+        "sqlite:///maintenance.db",
+        "Where the state lies, shared by every process of the service.",
+        "an address such as sqlite:///maintenance.db or redis://host:6379/0",
+        values.store_address,
+        is_confidential=True,
+    ),
+    Setting(
+        "MAINTENANCE_SERVICE_NAME",
+        "service_name",
+        "default",
+        "Tells services apart that share a store.",
+        "1 to 64 letters, digits, '-', '_' or '.'",
+        values.name,
+    ),
+    Setting(
+        "MAINTENANCE_ADMIN_TOKEN",
+        "admin_token",
+        "",
+        "The bearer token with which operators may command over HTTP; without it, no token is accepted.",
+        "16 to 512 printable ASCII characters without spaces",
+        values.secret,
+        is_confidential=True,
+    ),
+    Setting(
+        "MAINTENANCE_SECRET_KEY",
+        "secret_key",
+        "",
+        "The key that signs bypass passes and the audit trail.",
+        "16 to 512 printable ASCII characters without spaces",
+        values.secret,
+        is_confidential=True,
+    ),
+    Setting(
+        "MAINTENANCE_TRUSTED_PROXIES",
+        "trusted_proxies",
+        "",
+        "The proxies whose forwarding headers are believed.",
+        "IP addresses or networks such as 10.0.0.0/8 (no host bits set), separated by commas",
+        values.networks,
+    ),
+    Setting(
+        "MAINTENANCE_EXEMPT_PATHS",
+        "exempt_paths",
+        "/health, /healthz, /livez, /readyz, /health/*, /static/*, /robots.txt, /favicon.ico",
+        "The paths that maintenance never touches.",
+        "paths such as /health, or /static/* for all beneath, separated by commas; not /*",
+        values.paths,
+    ),
+    Setting(
+        "MAINTENANCE_ON_STALE",
+        "on_stale",
+        "keep",
+        "What a process does that has lost its store: keep the last known state, or refuse writes as well.",
+        "keep or refuse-writes",
+        values.choice("keep", "refuse-writes"),
+    ),
+    Setting(
+        "MAINTENANCE_WORKER_GONE_AFTER",
+        "worker_gone_after",
+        "300",
+        "How long a worker may be silent before it is taken for gone; until then it is unconfirmed.",
+        _seconds("1"),
+        values.seconds(at_least=1),
+    ),
+    Setting(
+        "MAINTENANCE_DISABLE_PLUGINS",
+        "disabled_plugins",
+        "",
+        "The plugins that are not even imported.",
+        "names of entry points, separated by commas",
+        values.names,
+    ),
+    Setting(
+        "MAINTENANCE_HOOK_TIMEOUT",
+        "hook_timeout",
+        "30",
+        "How long each plugin may take to act when a window opens or closes.",
+        _seconds("0.1"),
+        values.seconds(at_least=0.1),
+    ),
+)

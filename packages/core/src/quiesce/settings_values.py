@@ -1,0 +1,146 @@
+"""Reads one setting's value, whether it comes as text, from TOML or from code."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Literal
+from urllib.parse import urlsplit
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+OnStale = Literal["keep", "refuse-writes"]
+
+LONGEST = timedelta(days=366)
+
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SECRET = re.compile(r"[!-~]{16,512}")
+_PATH = re.compile(r"/[^*?#\x00-\x20\x7f\\]*(?:/\*)?")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*", re.IGNORECASE)
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+class UnreadableError(ValueError):
+    """Raised when a value is not what its setting expects; the setting says what that is."""
+
+
+def boolean(raw: object) -> bool:
+    """Return a yes or no."""
+    if isinstance(raw, bool):
+        return raw
+    found = _BOOLEANS.get(raw.lower()) if isinstance(raw, str) else None
+    if found is None:
+        raise UnreadableError
+    return found
+
+
+def seconds(*, at_least: float) -> Callable[[object], timedelta]:
+    """Return a reader of durations, given as seconds, from ``at_least`` to 366 days."""
+
+    def read(raw: object) -> timedelta:
+        if isinstance(raw, timedelta):
+            duration = raw
+        elif isinstance(raw, str) and _SECONDS.fullmatch(raw):
+            duration = timedelta(seconds=float(raw))
+        elif isinstance(raw, (int, float)) and not isinstance(raw, bool) and _is_moderate(raw):
+            duration = timedelta(seconds=raw)
+        else:
+            raise UnreadableError
+        if not timedelta(seconds=at_least) <= duration <= LONGEST:
+            raise UnreadableError
+        return duration
+
+    return read
+
+
+def choice(*choices: str, fold: Callable[[str], str] = str.lower) -> Callable[[object], str]:
+    """Return a reader of one of some words, in any letter case."""
+
+    def read(raw: object) -> str:
+        if not isinstance(raw, str) or fold(raw) not in choices:
+            raise UnreadableError
+        return fold(raw)
+
+    return read
+
+
+def name(raw: object) -> str:
+    """Return a name of letters, digits, ``-``, ``_`` and ``.``."""
+    if not isinstance(raw, str) or not _NAME.fullmatch(raw):
+        raise UnreadableError
+    return raw
+
+
+def names(raw: object) -> tuple[str, ...]:
+    """Return names, each once."""
+    return tuple(dict.fromkeys(name(item) for item in _items(raw)))
+
+
+def secret(raw: object) -> str:
+    """Return a secret of at least 16 printable ASCII characters without spaces."""
+    if not isinstance(raw, str) or not _SECRET.fullmatch(raw):
+        raise UnreadableError
+    return raw
+
+
+def web_address(raw: object) -> str:
+    """Return an ``http`` or ``https`` URL."""
+    if not isinstance(raw, str) or not _ADDRESS.fullmatch(raw):
+        raise UnreadableError
+    try:
+        parts = urlsplit(raw)
+        usable = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UnreadableError
+    return raw
+
+
+def store_address(raw: object) -> str:
+    """Return an address with a scheme; which schemes there are is known to the stores and plugins."""
+    if not isinstance(raw, str) or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\x00-\x1f\x7f]*", raw):
+        raise UnreadableError
+    return raw
+
+
+def networks(raw: object) -> tuple[IPNetwork, ...]:
+    """Return networks; a lone address is a network of one."""
+    found: dict[IPNetwork, None] = {}
+    for item in _items(raw):
+        if isinstance(item, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
+            found[item] = None
+        elif isinstance(item, str):
+            try:
+                found[ipaddress.ip_network(item)] = None
+            except ValueError as exc:
+                raise UnreadableError from exc
+        else:
+            raise UnreadableError
+    return tuple(found)
+
+
+def paths(raw: object) -> tuple[str, ...]:
+    """Return exact paths and ``prefix/*``, without slashes at the end; ``/*`` would exempt everything: refused."""
+    found: dict[str, None] = {}
+    for item in _items(raw):
+        if not isinstance(item, str) or not _PATH.fullmatch(item):
+            raise UnreadableError
+        if "//" in item or "/../" in item + "/" or "/./" in item + "/":
+            raise UnreadableError
+        found[item.rstrip("/") or "/"] = None
+    return tuple(found)
+
+
+def _items(raw: object) -> Iterable[object]:
+    if isinstance(raw, str):
+        return [item.strip() for item in raw.split(",") if item.strip()]
+    if isinstance(raw, (list, tuple)):
+        return raw
+    raise UnreadableError
+
+
+def _is_moderate(number: float) -> bool:
+    return abs(number) <= LONGEST.total_seconds()
