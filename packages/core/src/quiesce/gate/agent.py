@@ -1,0 +1,252 @@
+"""The one background thread of a worker: registration, heartbeat, acknowledgement, counts, repair, leadership."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+
+from ..clock import Clock
+from ..model import Acknowledgement, BoardError, MaintenanceState, StoreError, UnknownWorkerError, WorkerInfo
+from ..model.codec import encode_state
+from ..stores.base import Store
+from .board import Board
+from .gate import Gate
+from .outgoing import OutgoingCounts
+from .processes import describe_this_process, is_gone
+from .reseeding import reseed
+
+HEARTBEAT_SECONDS = 1.0
+LEASE_SECONDS = 5.0
+"""How long a process admits writes after its agent last had its turn; the leader's lease is as long."""
+RETRY_SECONDS = 0.25
+POLL_SECONDS = 0.02
+"""How often the agent looks at the board's word, so that a worker without traffic acknowledges too."""
+
+_STOP_SECONDS = 5.0
+
+logger = logging.getLogger("quiesce")
+
+
+class Agent:
+    """Keeps one process in touch with the store; starts at the first request, and anew after a fork."""
+
+    def __init__(
+        self, *, store: Store, gate: Gate, clock: Clock, framework: str, test_log_level: int = logging.DEBUG
+    ) -> None:
+        self.on_lead: Callable[[], None] | None = None
+        """Called once a heartbeat in the one worker that leads; must return at once."""
+        self._store = store
+        self._gate = gate
+        self._clock = clock
+        self._framework = framework
+        self._test_log_level = test_log_level
+        self._make_locks()
+        self._rearm()
+        gate.on_lapse(self.revive)
+        _agents.add(self)
+
+    def _make_locks(self) -> None:
+        self._life = threading.Lock()
+        self._turns = threading.Lock()
+
+    def _rearm(self) -> None:
+        self.worker: WorkerInfo | None = None
+        """This process as it is registered."""
+        self._thread: threading.Thread | None = None
+        self._is_stopping = False
+        self._is_registered = False
+        self._written: Acknowledgement | None = None
+        self._counts = OutgoingCounts(test_log_level=self._test_log_level)
+        self._beat_at = -1.0
+        self._failed_at: float | None = None
+        self._board_problem = ""
+
+    def forget_parent(self) -> None:
+        """Begin anew in a forked child: its parent's thread, locks and id are not its own."""
+        self._gate.forget_parent()
+        self._make_locks()
+        self._rearm()
+
+    def revive(self) -> None:
+        """Register, load from the store, and only then admit (protocol rules 4 and 7); start the thread.
+
+        Never raises for a store out of reach: the process then goes on with the machine's last snapshot and says so.
+        """
+        with self._life:
+            with self._turns:
+                if not self._gate.has_lease:
+                    try:
+                        self._register()
+                        self._synchronise()
+                        self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=False)
+                    except StoreError as exc:
+                        self._lose_touch(exc)
+                    except Exception:
+                        # A plugin's store may raise anything; the request that waits here must be decided all the same.
+                        logger.exception("store %s failed in an unforeseen way", self._store.url)
+                        self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=True)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="quiesce-agent", daemon=True)
+                self._thread.start()
+                atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Flush, deregister unless something is still in flight, end the thread; bounded, never raises."""
+        with self._life:
+            if self._thread is None:
+                return
+            self._is_stopping = True
+            self._store.wake()
+            self._thread.join(_STOP_SECONDS)
+            atexit.unregister(self.stop)
+            self._gate.end_lease()
+            try:
+                self._say_goodbye()
+            except StoreError as exc:
+                logger.warning("worker could not say goodbye to the store: %s", exc)
+            self._rearm()
+
+    def wake(self) -> None:
+        """Let the thread look at the store now."""
+        self._beat_at = -1.0
+        self._store.wake()
+
+    def _run(self) -> None:
+        has_heard = False
+        while not self._is_stopping:
+            leads = False
+            try:
+                with self._turns:
+                    leads = self._turn(has_heard=has_heard)
+            except StoreError as exc:
+                self._lose_touch(exc)
+            except Exception:
+                # A plugin's store may raise anything, and without this thread the worker would be lost to the proof.
+                logger.exception("store %s failed in an unforeseen way", self._store.url)
+                self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=True)
+            if leads and self.on_lead is not None:
+                self.on_lead()
+            has_heard = self._store.wait_for_change(timeout_seconds=POLL_SECONDS)
+
+    def _turn(self, *, has_heard: bool) -> bool:
+        """Do what is due; say whether this worker leads and a heartbeat has passed."""
+        now = self._clock.monotonic()
+        is_due = now >= self._beat_at
+        if is_due or (has_heard and self._failed_at is None):
+            if not self._is_registered:
+                self._register()
+            self._synchronise()
+        acknowledgement = self._gate.acknowledge()
+        if not is_due and not self._differs(acknowledgement):
+            return False
+        self._report(acknowledgement)
+        if not is_due:
+            return False
+        self._beat_at = now + HEARTBEAT_SECONDS
+        self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=False)
+        self._reap()
+        if self._failed_at is not None:
+            logger.warning("store %s is back after %.1f s", self._store.url, now - self._failed_at)
+            self._failed_at = None
+        return self._store.lead(self._me.id, lease_seconds=LEASE_SECONDS)
+
+    @property
+    def _me(self) -> WorkerInfo:
+        if self.worker is None:
+            self.worker = describe_this_process(framework=self._framework, started_at=self._clock.now())
+        return self.worker
+
+    def _register(self) -> None:
+        self._store.register(self._me)
+        self._is_registered = True
+        self._written = None
+
+    def _synchronise(self) -> None:
+        """Bring process, board and store to one state: the newest of them."""
+        board = self._gate.board
+        if not board.is_current() or board.is_private:
+            self._reopen_board()
+        state = self._gate.renew().state
+        revision = self._store.revision()
+        if revision < state.revision:
+            state = reseed(self._store, state, actor=f"worker:{self._me.id}", clock=self._clock)
+        elif revision > state.revision:
+            state = self._store.load()
+        self._publish(state)
+        self._gate.adopt(state)
+
+    def _publish(self, state: MaintenanceState) -> None:
+        if state.revision and self._gate.board.word[0] != state.revision:
+            try:
+                self._gate.board.publish(state.revision, encode_state(state))
+            except BoardError as exc:
+                logger.error("%s; each worker of this machine follows the store by itself", exc)
+
+    def _reopen_board(self) -> None:
+        try:
+            path = self._store.board_path
+            if path is not None:
+                self._gate.use(Board(path))
+                self._board_problem = ""
+                logger.warning("board %s was opened anew", path)
+        except BoardError as exc:
+            if str(exc) != self._board_problem:
+                self._board_problem = str(exc)
+                logger.error("%s; each worker of this machine follows the store by itself", exc)
+
+    def _differs(self, acknowledgement: Acknowledgement) -> bool:
+        written = self._written
+        return written is None or (written.revision, written.windows, written.in_flight) != (
+            acknowledgement.revision,
+            acknowledgement.windows,
+            acknowledgement.in_flight,
+        )
+
+    def _report(self, acknowledgement: Acknowledgement) -> None:
+        self._counts.add(self._gate.tally.take())
+        batch, counts = self._counts.next_batch()
+        try:
+            self._store.report(self._me.id, acknowledgement, counts=counts, batch=batch)
+        except UnknownWorkerError:
+            self._is_registered = False
+            self._beat_at = -1.0
+            return
+        self._counts.confirm()
+        self._written = acknowledgement
+
+    def _reap(self) -> None:
+        """Take processes of this machine that have died off the list (protocol rule 6)."""
+        for report in self._store.workers():
+            if report.heartbeat_age > HEARTBEAT_SECONDS and is_gone(report.worker, machine=self._me.machine):
+                logger.warning("worker %s (pid %d) is gone", report.worker.id, report.worker.pid)
+                self._store.deregister(report.worker.id)
+
+    def _say_goodbye(self) -> None:
+        if not self._is_registered:
+            return
+        self._report(self._gate.acknowledge())
+        self._store.resign(self._me.id)
+        if not self._gate.in_flight:  # else a sibling takes it off the list when the process is gone
+            self._store.deregister(self._me.id)
+
+    def _lose_touch(self, exc: StoreError) -> None:
+        if self._failed_at is None:
+            self._failed_at = self._clock.monotonic()
+            logger.error("store %s: %s; going on with the last known state", self._store.url, exc)
+        self._beat_at = self._clock.monotonic() + RETRY_SECONDS
+        self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=True)
+
+
+_agents: weakref.WeakSet[Agent] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for agent in list(_agents):
+        agent.forget_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

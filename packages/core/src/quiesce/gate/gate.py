@@ -1,0 +1,253 @@
+"""Admission: the in-flight entry, the look, and the decision; no I/O (protocol rules 2 and 5)."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from ..clock import Clock
+from ..model import (
+    Acknowledgement,
+    Decision,
+    MaintenanceState,
+    OperationType,
+    Outcome,
+    RequestInFlight,
+)
+from .board import Board
+from .classifier import MaintenanceOperationClassifier
+from .policy import Policy
+from .replica import Replica, Snapshot
+from .tally import Tally
+
+
+class Gate:
+    """Where every request of this process enters, is judged, and leaves.
+
+    ``enter`` makes the entry and looks; a positive token means that nothing is open and the request may run. A
+    negative one means that its positive counterpart must be taken to ``judge``. Every entry is ended by ``leave``.
+    """
+
+    def __init__(
+        self, *, classifier: MaintenanceOperationClassifier, policy: Policy, board: Board, clock: Clock
+    ) -> None:
+        self.classifier = classifier
+        self.policy = policy
+        self._replica = Replica(clock=clock, board=board)
+        self._monotonic = clock.monotonic
+        self._revive: Callable[[], None] | None = None
+        self._start_afresh()
+        classifier.on_change = self.forget_decisions
+
+    def _start_afresh(self) -> None:
+        self._lock = threading.RLock()
+        self.tally = Tally()
+        self._in_flight: dict[int, tuple[float, str, str, bool]] = {}
+        self._next_token = itertools.count(1).__next__
+        self._was_started = False
+        self._is_stale = False
+        self._lease_until = -1.0
+        # The hot path compares these two and the board's word, nothing else.
+        self._check_at = -1.0
+        self._seen_word = -1
+        self._word = self._replica.board.word
+        self._judge_at = -1.0
+        self._snapshot = self._replica.snapshot
+
+    # -- the request path
+
+    def enter(self, method: str, path: str) -> int:
+        """Make the in-flight entry, then look; return its token, negated when the request must be judged first."""
+        token = self._next_token()
+        now = self._monotonic()
+        self._in_flight[token] = (now, method, path, False)
+        if self._word[0] != self._seen_word or now >= self._check_at:
+            return -token
+        return token
+
+    def judge(self, token: int) -> Decision | None:
+        """Return the decision on an entered request before anybody asks who sent it.
+
+        ``None`` means that this process has no valid lease: call ``revive_and_judge`` then, which may block for a few
+        seconds, so never on an event loop.
+        """
+        started, method, path, _ = self._in_flight[token]
+        if self._word[0] != self._seen_word or started >= self._judge_at:
+            self.renew()
+        snapshot = self._snapshot
+        decision = snapshot.decisions.get((method, path)) or self._decide(snapshot, method, path)
+        if started >= self._lease_until and self._monotonic() >= self._lease_until:
+            admitted = decision.outcome is Outcome.EXEMPT or (
+                self._was_started and decision.operation == OperationType.READ_OPERATIONS
+            )
+            if not admitted:
+                return None
+        if decision.outcome is Outcome.WOULD_BLOCK:
+            self.tally.add(decision, path=path, user="")
+        return decision
+
+    def bypass(self, token: int, decision: Decision, *, user: str) -> Decision:
+        """Let a refused request pass, mark its entry, count it; return the decision that then holds."""
+        started, method, path, _ = self._in_flight[token]
+        passed = replace(decision, outcome=Outcome.BYPASSED)
+        self._in_flight[token] = (started, method, path, True)
+        self.tally.add(passed, path=path, user=user)
+        return passed
+
+    def refuse(self, token: int, decision: Decision, *, user: str = "") -> None:
+        """Count and log a refusal; the entry is left as it is."""
+        self.tally.add(decision, path=self._in_flight[token][2], user=user)
+
+    def leave(self, token: int) -> None:
+        """End the entry; a second call does nothing."""
+        self._in_flight.pop(token, None)
+
+    def revive(self) -> None:
+        """Register this process and renew its state from the store, within a bounded time; may block."""
+        if self._revive is not None:
+            self._revive()
+
+    def revive_and_judge(self, token: int) -> Decision:
+        """Revive, then judge anew; a store out of reach leaves the last known state in force."""
+        self.revive()
+        _, method, path, _ = self._in_flight[token]
+        return self.judge(token) or self._decide(self.renew(), method, path)
+
+    def explain(self, method: str, path: str) -> Decision:
+        """Return what would be decided now on a request of somebody who is no admin; counts nothing."""
+        return self._decide(self.renew(), method, path)
+
+    # -- the agent's side
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What this process applies."""
+        return self._snapshot
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the process has lost touch with the store and goes on with the last state it knows."""
+        return self._is_stale
+
+    @property
+    def in_flight(self) -> Mapping[int, tuple[float, str, str, bool]]:
+        """The live entries by token: start (monotonic), method, path, bypass."""
+        return self._in_flight
+
+    @property
+    def board(self) -> Board:
+        """The board that is looked at."""
+        return self._replica.board
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether requests are admitted without asking the store."""
+        return self._monotonic() < self._lease_until
+
+    def on_lapse(self, revive: Callable[[], None]) -> None:
+        """Set what ``revive`` does."""
+        self._revive = revive
+
+    def renew(self) -> Snapshot:
+        """Take a newer snapshot from the board if there is one, judge the windows by the clock anew; no I/O."""
+        with self._lock:
+            word, is_complete = self._replica.renew()
+            # The word is remembered last: until then a request that looks comes here and waits for the lock.
+            self._publish_locally()
+            self._seen_word = word if is_complete else -1
+            return self._snapshot
+
+    def adopt(self, state: MaintenanceState) -> bool:
+        """Apply a state from the store if it is newer than what this process applies; say whether it was."""
+        with self._lock:
+            is_newer = self._replica.adopt(state)
+            self.renew()
+            return is_newer
+
+    def use(self, board: Board) -> None:
+        """Look at another board from now on."""
+        with self._lock:
+            self._replica.board = board
+            self._seen_word = -1
+            self._word = board.word
+            self.renew()
+
+    def forget_decisions(self) -> None:
+        """Decide anew on what was decided before, because what decisions depend on has changed."""
+        with self._lock:
+            self._replica.forget_decisions()
+            self.renew()
+
+    def extend_lease(self, *, seconds: float, is_stale: bool) -> None:
+        """Admit without asking the store for so many seconds; ``is_stale``: because it does not answer."""
+        with self._lock:
+            self._was_started = True
+            self._lease_until = self._monotonic() + seconds
+            if is_stale != self._is_stale:
+                self._is_stale = is_stale
+                self._replica.forget_decisions()
+            self.renew()
+
+    def end_lease(self) -> None:
+        """Admit nothing more than reads until ``revive``."""
+        with self._lock:
+            self._lease_until = -1.0
+            self.renew()
+
+    def acknowledge(self) -> Acknowledgement:
+        """Renew, then count what is in flight and refused under what was renewed (protocol rule 3)."""
+        snapshot = self.renew()
+        enforced = snapshot.effective.enforced
+        if not enforced or not self.policy.is_enabled:
+            return Acknowledgement(snapshot.revision, is_stale=self._is_stale)
+        counts: dict[str, int] = {}
+        bypassing = 0
+        oldest: tuple[float, str, str, bool] | None = None
+        for entry in self._entries():
+            if entry[3]:
+                bypassing += 1
+                continue
+            decision = self._decide(snapshot, entry[1], entry[2])
+            if decision.is_allowed:
+                continue
+            counts[decision.operation.name] = counts.get(decision.operation.name, 0) + 1
+            if oldest is None or entry[0] < oldest[0]:
+                oldest = entry
+        return Acknowledgement(
+            revision=snapshot.revision,
+            windows=frozenset(window.id for window in enforced),
+            in_flight=counts,
+            bypassing=bypassing,
+            oldest=None if oldest is None else RequestInFlight(oldest[1], oldest[2], self._monotonic() - oldest[0]),
+            is_stale=self._is_stale,
+        )
+
+    def forget_parent(self) -> None:
+        """Begin anew in a forked child: nothing is in flight here, and no lease was given to this process."""
+        self._start_afresh()
+
+    def _entries(self) -> list[tuple[float, str, str, bool]]:
+        while True:
+            try:
+                return list(self._in_flight.values())
+            except RuntimeError:  # a finaliser that the copy set off ended an entry
+                continue
+
+    def _decide(self, snapshot: Snapshot, method: str, path: str) -> Decision:
+        decision = snapshot.decisions.get((method, path))
+        if decision is None:
+            decision = self.policy.decide(snapshot, method, path, classifier=self.classifier, is_stale=self._is_stale)
+            snapshot.remember(method, path, decision)
+        return decision
+
+    def _publish_locally(self) -> None:
+        snapshot = self._replica.snapshot
+        self._snapshot = snapshot
+        change_at = self._replica.change_at
+        self._judge_at = min(self._lease_until, change_at)
+        is_shut = self.policy.is_enabled and (
+            snapshot.effective.is_active or self.policy.is_shut(is_stale=self._is_stale)
+        )
+        self._check_at = -1.0 if is_shut else self._judge_at

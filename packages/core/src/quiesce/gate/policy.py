@@ -1,0 +1,93 @@
+"""The decision on a request, in the order that the design gives; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..model import Decision, OperationType, Outcome
+from .paths import is_clean
+
+if TYPE_CHECKING:
+    from .classifier import MaintenanceOperationClassifier
+    from .replica import Snapshot
+
+GUARD = "SERVICE GUARD"
+"""Method of an entry that ``service.guard`` makes, with a space that no HTTP method can hold; its path is the type."""
+
+_NOT_WRITING = frozenset({OperationType.READ_OPERATIONS, OperationType.AUTHENTICATION, OperationType.ADMIN_OPERATIONS})
+
+
+class Policy:
+    """What is exempt, what is enforced, and what a stale process does."""
+
+    def __init__(
+        self,
+        *,
+        exempt_paths: Iterable[str] = (),
+        is_enabled: bool = True,
+        is_simulating: bool = True,
+        refuses_writes_when_stale: bool = False,
+    ) -> None:
+        self._exact: frozenset[str] = frozenset()
+        self._prefixes: tuple[str, ...] = ()
+        self.is_enabled = is_enabled
+        self._is_simulating = is_simulating
+        self._refuses_writes_when_stale = refuses_writes_when_stale
+        self.exempt(exempt_paths)
+
+    def exempt(self, paths: Iterable[str]) -> None:
+        """Let these paths pass always: exact ones, and all below ``prefix/*``.
+
+        They are compared with the path as it was sent, so that no spelling of another path becomes exempt.
+        """
+        given = tuple(paths)
+        self._exact |= {path.removesuffix("/*") for path in given}
+        self._prefixes += tuple(path.removesuffix("*") for path in given if path.endswith("/*"))
+
+    def is_shut(self, *, is_stale: bool) -> bool:
+        """Whether requests must be judged although no window is open."""
+        return is_stale and self._refuses_writes_when_stale and self.is_enabled
+
+    def decide(
+        self,
+        snapshot: Snapshot,
+        method: str,
+        path: str,
+        *,
+        classifier: MaintenanceOperationClassifier,
+        is_stale: bool = False,
+    ) -> Decision:
+        """Return the decision on a request whose sender is nobody in particular."""
+        revision = snapshot.revision
+        if method == GUARD:
+            readings: tuple[OperationType, ...] = (classifier.operation(path),)
+            rule = "guard"
+        elif self._is_exempt(method, path):
+            return Decision(Outcome.EXEMPT, OperationType.READ_OPERATIONS, "exempt path or method", None, revision)
+        else:
+            classification = classifier.classify(method, path)
+            readings = (classification.operation, *classification.also)
+            rule = classification.rule
+        operation = readings[0]
+        if not self.is_enabled:
+            return Decision(Outcome.PASSED, operation, f"{rule}; MAINTENANCE_MODE_ENABLED is false", None, revision)
+        # A hostile spelling can be read as several types, and must not slip past a window that names only one of them.
+        for reading in readings:
+            blocking = snapshot.effective.blocking(reading)
+            if blocking is not None:
+                return Decision(Outcome.REFUSED, reading, rule, blocking, revision)
+        if self.is_shut(is_stale=is_stale) and not _NOT_WRITING.issuperset(readings):
+            rule = f"{rule}; the store is out of reach and MAINTENANCE_ON_STALE is refuse-writes"
+            return Decision(Outcome.REFUSED, operation, rule, None, revision)
+        if self._is_simulating:
+            for reading in readings:
+                testing = snapshot.effective.testing(reading)
+                if testing is not None:
+                    return Decision(Outcome.WOULD_BLOCK, reading, rule, testing, revision)
+        return Decision(Outcome.PASSED, operation, rule, None, revision)
+
+    def _is_exempt(self, method: str, path: str) -> bool:
+        if method == "OPTIONS" or path in self._exact:
+            return True
+        return path.startswith(self._prefixes) and is_clean(path)
