@@ -1,0 +1,96 @@
+"""Quiesce: maintenance mode that proves when the system is quiet."""
+
+from __future__ import annotations
+
+from ._version import __version__
+from .clock import Clock, SystemClock
+from .control import EnhancedMaintenanceModeService, MaintenanceStatus
+from .gate import Caller, Gate, Guard, MaintenanceOperationClassifier, current_caller, operation
+from .gate.marks import operation_of
+from .model import (
+    WEBSOCKET,
+    AmbiguousWindowError,
+    BoardError,
+    ConflictError,
+    Decision,
+    InvalidValueError,
+    MaintenanceState,
+    MaintenanceWindow,
+    Mode,
+    NoOpenWindowError,
+    NotQuiescedError,
+    OperationRefusedError,
+    OperationType,
+    Outcome,
+    PluginError,
+    Principal,
+    QuiesceError,
+    QuiescenceReport,
+    RequestInfo,
+    RevisionConflictError,
+    SettingsError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnreachableError,
+    StoreURLError,
+    UnknownWorkerError,
+    WindowOpenError,
+    effective,
+)
+from .plugins import hookimpl
+from .settings import Settings
+from .stores import Store, open_store
+from .web import LONGEST_BODY, ApiRequest, ApiResponse, MaintenanceStatusAPI, Refusals, Route
+
+__all__ = [
+    "LONGEST_BODY",
+    "WEBSOCKET",
+    "AmbiguousWindowError",
+    "ApiRequest",
+    "ApiResponse",
+    "BoardError",
+    "Caller",
+    "Clock",
+    "ConflictError",
+    "Decision",
+    "EnhancedMaintenanceModeService",
+    "Gate",
+    "Guard",
+    "InvalidValueError",
+    "MaintenanceOperationClassifier",
+    "MaintenanceState",
+    "MaintenanceStatus",
+    "MaintenanceStatusAPI",
+    "MaintenanceWindow",
+    "Mode",
+    "NoOpenWindowError",
+    "NotQuiescedError",
+    "OperationRefusedError",
+    "OperationType",
+    "Outcome",
+    "PluginError",
+    "Principal",
+    "QuiesceError",
+    "QuiescenceReport",
+    "Refusals",
+    "RequestInfo",
+    "RevisionConflictError",
+    "Route",
+    "Settings",
+    "SettingsError",
+    "Store",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreURLError",
+    "StoreUnreachableError",
+    "SystemClock",
+    "UnknownWorkerError",
+    "WindowOpenError",
+    "__version__",
+    "current_caller",
+    "effective",
+    "hookimpl",
+    "open_store",
+    "operation",
+    "operation_of",
+]

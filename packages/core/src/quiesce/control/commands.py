@@ -1,0 +1,118 @@
+"""What each command makes of a state; pure, so that a commit that lost the race can be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ..model import (
+    AmbiguousWindowError,
+    InvalidValueError,
+    MaintenanceState,
+    MaintenanceWindow,
+    Mode,
+    NoOpenWindowError,
+    WindowOpenError,
+    effective,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnableCommand:
+    """A checked request to open a window now."""
+
+    window_id: str
+    mode: Mode
+    reason: str
+    owner: str
+    duration: timedelta | None
+    timeout: timedelta | None
+    default_timeout: timedelta
+    operations: frozenset[str] | None
+    notify_users: bool
+
+
+def open_window(state: MaintenanceState, command: EnableCommand, *, now: datetime) -> MaintenanceWindow:
+    """Return the window to add.
+
+    Raises:
+        WindowOpenError: a window of this mode is open already.
+        InvalidValueError: the timeout comes before the estimate.
+    """
+    for window in effective(state, now).windows:
+        if window.mode is command.mode:
+            message = (
+                f"{window.mode} maintenance is on already: window {window.id}, opened by {window.owner}"
+                f" at {window.starts_at:%Y-%m-%dT%H:%M:%SZ}, reason: {window.reason}"
+            )
+            raise WindowOpenError(message, window.id)
+    timeout = command.timeout
+    if timeout is not None and command.duration is not None and timeout < command.duration:
+        raise InvalidValueError("timeout", "is shorter than the estimated duration")
+    if timeout is None and command.mode is not Mode.EMERGENCY:
+        timeout = max(command.default_timeout, command.duration or timedelta(0))
+    return MaintenanceWindow(
+        id=command.window_id,
+        mode=command.mode,
+        reason=command.reason,
+        owner=command.owner,
+        starts_at=now,
+        estimated_duration=command.duration,
+        ends_at=None if timeout is None else now + timeout,
+        operations=command.operations,
+        notify_users=command.notify_users,
+    )
+
+
+def choose_open(
+    state: MaintenanceState, *, now: datetime, window_id: str | None, choose_all: bool = False
+) -> tuple[MaintenanceWindow, ...]:
+    """Return the open windows that a command is about.
+
+    Raises:
+        NoOpenWindowError: none is open, or not the one named.
+        AmbiguousWindowError: several are open and the command names none.
+    """
+    windows = effective(state, now).windows
+    if window_id is not None:
+        windows = tuple(window for window in windows if window.id == window_id)
+        if not windows:
+            raise NoOpenWindowError(f"window {window_id!r:.80} is not open")
+    if not windows:
+        raise NoOpenWindowError("no maintenance window is open")
+    if len(windows) > 1 and not choose_all:
+        raise AmbiguousWindowError([window.id for window in windows])
+    return windows
+
+
+def extend_window(window: MaintenanceWindow, *, by: timedelta) -> MaintenanceWindow:
+    """Return the window with estimate and timeout both moved.
+
+    Raises:
+        InvalidValueError: it has neither, so that there is nothing to move, or the calendar ends before.
+    """
+    if window.estimated_duration is None and window.ends_at is None:
+        raise InvalidValueError("window", f"{window.id} has neither an estimate nor a timeout to extend")
+    estimate, ends_at = window.estimated_duration, window.ends_at
+    try:
+        if estimate is not None:
+            estimate += by
+            _ = window.starts_at + estimate
+        if ends_at is not None:
+            ends_at += by
+    except OverflowError:
+        raise InvalidValueError("by", "moves the window beyond the year 9999") from None
+    return replace(window, estimated_duration=estimate, ends_at=ends_at)
+
+
+def with_windows(state: MaintenanceState, changed: Iterable[MaintenanceWindow]) -> MaintenanceState:
+    """Return the next revision, with these windows in place of those of the same id, or added."""
+    windows = {window.id: window for window in state.windows} | {window.id: window for window in changed}
+    return MaintenanceState(state.revision + 1, tuple(windows.values()))
+
+
+def without_windows(state: MaintenanceState, ids: Iterable[str]) -> MaintenanceState:
+    """Return the next revision without these windows."""
+    gone = frozenset(ids)
+    return MaintenanceState(state.revision + 1, tuple(window for window in state.windows if window.id not in gone))

@@ -1,0 +1,95 @@
+"""Carrying a change into the store: read, compute, compare-and-set, publish; again when another was faster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ..clock import Clock
+from ..gate import CAPACITY_BYTES, Board, reseed
+from ..model import (
+    AuditRecord,
+    BoardError,
+    InvalidValueError,
+    MaintenanceState,
+    RevisionConflictError,
+    StoreCorruptError,
+    StoreUnreachableError,
+)
+from ..model.codec import decode_state, encode_state
+from ..stores import Store
+
+Change = Callable[[MaintenanceState], tuple[MaintenanceState, list[AuditRecord]] | None]
+"""From a state to the next one and its records, or ``None``: nothing to do. It may raise, and may be called again."""
+
+SPARE_BYTES = 16 * 1024
+"""What a command that adds a window leaves free, so that what is open can always be ended and marked."""
+
+_TRIES = 20
+
+logger = logging.getLogger("quiesce")
+
+
+class Committer:
+    """The one way by which a state gets into the store."""
+
+    def __init__(self, *, store: Store, clock: Clock, board: Callable[[], Board | None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._board = board
+
+    def load(self) -> MaintenanceState:
+        """Return the state of the store, after mending a store that is behind what this machine knows.
+
+        Raises:
+            StoreError: the store does not answer, or cannot be read.
+        """
+        state = self._store.load()
+        known = self._known_beyond(state.revision)
+        return state if known is None else reseed(self._store, known, actor="service", clock=self._clock)
+
+    def commit(self, change: Change, *, spare_bytes: int = 0) -> MaintenanceState:
+        """Commit what ``change`` makes of the state, publish it on this machine, and return it.
+
+        Raises:
+            InvalidValueError: the state would outgrow what can be shared between processes.
+            StoreError: the store does not answer; whether the commit happened is then unknown.
+        """
+        for _ in range(_TRIES):
+            state = self.load()
+            changed = change(state)
+            if changed is None:
+                return state
+            successor, records = changed
+            if len(encode_state(successor)) > CAPACITY_BYTES - spare_bytes:
+                raise InvalidValueError(
+                    "window", "there are too many windows; those that are over go after MAINTENANCE_CLEANUP_INTERVAL"
+                )
+            try:
+                self._store.commit(successor, expected_revision=state.revision, audit=records)
+            except RevisionConflictError:
+                continue  # judged anew on what the other made of it, which may raise a conflict that says so
+            self.publish(successor)
+            return successor
+        raise StoreUnreachableError(f"store {self._store.url} changes too fast to be written to")
+
+    def publish(self, state: MaintenanceState) -> None:
+        """Show the state to the processes of this machine; without a board they find it within a second."""
+        board = self._board()
+        if board is None or board.word[0] == state.revision:
+            return
+        try:
+            board.publish(state.revision, encode_state(state))
+        except BoardError as exc:
+            logger.warning("%s; the workers of this machine will see revision %d within a second", exc, state.revision)
+
+    def _known_beyond(self, revision: int) -> MaintenanceState | None:
+        board = self._board()
+        newest = None if board is None or board.word[0] <= revision else board.read()
+        if newest is None or newest[0] <= revision:
+            return None
+        try:
+            return decode_state(newest[1])
+        except StoreCorruptError as exc:
+            logger.warning("board of this machine: %s", exc)
+            return None

@@ -1,0 +1,87 @@
+"""What an operator may ask for; every fault is an ``InvalidValueError`` that names the field, and changes nothing."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from ..model import InvalidValueError, Mode, OperationType
+
+LONGEST_REASON = 1000
+"""In characters."""
+LONGEST_DURATION = timedelta(days=366)
+
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_INVISIBLE = frozenset({"Cf", "Zs"})
+# Bidirectional embeddings, overrides and isolates make a text show in another order than it reads (UTR 36); the marks,
+# joiners and other format characters that languages and emoji need are left alone.
+_REORDERING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+
+
+def check_reason(reason: object) -> str:
+    """Return the reason without surrounding blanks: 1 to 1,000 printable characters."""
+    return _check_text("reason", reason, longest=LONGEST_REASON)
+
+
+def check_actor(actor: object) -> str:
+    """Return the name of who acts: 1 to 200 printable characters."""
+    return _check_text("actor", actor, longest=200)
+
+
+def check_mode(mode: object) -> Mode:
+    """Return the mode that a name stands for."""
+    try:
+        return Mode(mode)  # type: ignore[arg-type]  # anything may come from a client; the lookup refuses it
+    except ValueError:
+        raise InvalidValueError("mode", f"{mode!r:.80} is none of {', '.join(Mode)}") from None
+
+
+def check_duration(field: str, duration: object) -> timedelta | None:
+    """Return a positive span of at most 366 days from a ``timedelta`` or a number of seconds; ``None`` stays."""
+    if duration is None:
+        return None
+    if isinstance(duration, timedelta):
+        span = duration
+    elif isinstance(duration, bool) or not isinstance(duration, int | float):
+        raise InvalidValueError(field, f"{duration!r:.80} is not a number of seconds")
+    elif not 0 <= duration <= LONGEST_DURATION.total_seconds():
+        raise InvalidValueError(field, "is not between 0 and 366 days")
+    else:
+        span = timedelta(seconds=duration)
+    if not timedelta(0) < span <= LONGEST_DURATION:
+        raise InvalidValueError(field, f"{span.total_seconds():g} seconds is not between 0 and 366 days")
+    return span
+
+
+def check_operations(operations: object, known: Mapping[str, OperationType]) -> frozenset[str] | None:
+    """Return the names of the given types (names or types), each known; ``None`` stays: the mode's default."""
+    if operations is None:
+        return None
+    if isinstance(operations, str) or not isinstance(operations, Iterable):
+        raise InvalidValueError("operations", "must be a list of operation types")
+    names: set[str] = set()
+    for operation in operations:
+        name = operation.name if isinstance(operation, OperationType) else operation
+        if not isinstance(name, str) or name.lower() not in known:
+            raise InvalidValueError(
+                "operations", f"{name!r:.80} is no known operation type; known are {', '.join(sorted(known))}"
+            )
+        names.add(name.lower())
+    if not names:
+        raise InvalidValueError("operations", "names no operation type; leave it out for the mode's default")
+    return frozenset(names)
+
+
+def _check_text(field: str, value: object, *, longest: int) -> str:
+    if not isinstance(value, str):
+        raise InvalidValueError(field, "must be a text")
+    text = value.strip()
+    if all(unicodedata.category(character) in _INVISIBLE for character in text):
+        raise InvalidValueError(field, "must not be empty")
+    if len(text) > longest:
+        raise InvalidValueError(field, f"is {len(text)} characters long; at most {longest} are allowed")
+    for character in text:
+        if unicodedata.category(character) in _CONTROLS or character in _REORDERING:
+            raise InvalidValueError(field, f"contains the control character U+{ord(character):04X}")
+    return text

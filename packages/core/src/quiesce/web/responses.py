@@ -1,0 +1,108 @@
+"""The refusal: 503 with a time to come back, as a problem document or a page; rendered once, sent as bytes."""
+
+from __future__ import annotations
+
+import html
+import json
+import random
+from datetime import datetime
+
+from ..model import Decision, MaintenanceWindow
+from .documents import format_time
+from .exchange import ApiResponse
+
+_DEFAULT_RETRY_SECONDS = 60
+_LONGEST_RETRY_SECONDS = 24 * 3600
+_MOST_BODIES = 512
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex"><title>Maintenance</title>
+<style>
+body{{font:1.1rem/1.6 system-ui,sans-serif;margin:15vh auto;max-width:36rem;padding:0 1rem;color:#222;background:#fff}}
+@media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}}}</style></head>
+<body><main><h1>{title}</h1><p>{message}</p>{facts}</main></body></html>
+"""
+
+
+class Refusals:
+    """Renders refusals; the bodies of one revision are kept, those of older ones go."""
+
+    def __init__(self) -> None:
+        self._revision = -1
+        self._bodies: dict[tuple[int, str, str, bool], tuple[tuple[tuple[str, str], ...], bytes]] = {}
+
+    def render(self, decision: Decision, *, accept: str, now: datetime) -> ApiResponse:
+        """Return the 503 for a refused request (RFC 9110 §15.6.4, RFC 9457).
+
+        Args:
+            decision: why it is refused.
+            accept: the request's ``Accept`` header; a browser gets a page, everything else a problem document.
+            now: from which ``Retry-After`` counts.
+        """
+        if decision.revision != self._revision or len(self._bodies) >= _MOST_BODIES:
+            self._bodies = {}
+            self._revision = decision.revision
+        wants_page = "text/html" in accept
+        window_id = "" if decision.window is None else decision.window.id
+        # With the revision: a thread may still render for the one before.
+        key = (decision.revision, window_id, decision.operation.name, wants_page)
+        kept = self._bodies.get(key)
+        if kept is None:
+            kept = self._bodies[key] = _render(decision, wants_page=wants_page)
+        headers, body = kept
+        return ApiResponse(503, (*headers, ("retry-after", str(_retry_after(decision.window, now)))), body)
+
+
+def _retry_after(window: MaintenanceWindow | None, now: datetime) -> int:
+    """Return whole seconds until the estimate, spread by up to a tenth so that clients do not return together."""
+    completion = window.estimated_completion if window is not None else None
+    remaining = _DEFAULT_RETRY_SECONDS if completion is None else (completion - now).total_seconds()
+    if remaining <= 0:  # overrun: nobody knows
+        remaining = _DEFAULT_RETRY_SECONDS
+    spread = 1 + random.random() / 10  # noqa: S311 - spreads load, keeps no secret
+    return max(1, min(int(remaining * spread) + 1, _LONGEST_RETRY_SECONDS))
+
+
+def _render(decision: Decision, *, wants_page: bool) -> tuple[tuple[tuple[str, str], ...], bytes]:
+    window = decision.window
+    mode = "stale" if window is None else str(window.mode)
+    message = decision.operation.message or "This operation is paused during maintenance."
+    headers: tuple[tuple[str, str], ...] = (
+        ("cache-control", "no-store"),
+        ("x-maintenance-mode", mode),
+        ("vary", "Accept"),
+        ("x-content-type-options", "nosniff"),
+    )
+    if wants_page:
+        body = _page(window, message).encode("utf-8", "replace")
+        policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+        return (
+            ("content-type", "text/html; charset=utf-8"),
+            ("content-length", str(len(body))),
+            ("content-security-policy", policy),
+            *headers,
+        ), body
+    document = {
+        "type": "about:blank",
+        "title": "Service under maintenance",
+        "status": 503,
+        "detail": message,
+        "mode": mode,
+        "reason": "" if window is None else window.reason,
+        "operation_type": decision.operation.name,
+        "started_at": format_time(window.starts_at if window else None),
+        "estimated_completion": format_time(window.estimated_completion if window else None),
+    }
+    body = json.dumps(document).encode("ascii")
+    return (("content-type", "application/problem+json"), ("content-length", str(len(body))), *headers), body
+
+
+def _page(window: MaintenanceWindow | None, message: str) -> str:
+    facts = ""
+    if window is not None:
+        facts = f"<p>Reason: {html.escape(window.reason)}</p>"
+        if window.estimated_completion is not None:
+            at = format_time(window.estimated_completion)
+            facts += f'<p>Expected back: <time datetime="{at}">{at}</time></p>'
+    return _PAGE.format(title="We are under maintenance", message=html.escape(message), facts=facts)

@@ -1,0 +1,54 @@
+"""Who may command: the admin token, or the application's own admin from the same origin. Nobody by default."""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import urlsplit
+
+from .exchange import ApiRequest, ApiResponse, problem
+
+
+def carries_token(request: ApiRequest, *, admin_token: str | None) -> bool:
+    """Whether the request carries the admin token (RFC 6750); another bearer token is the application's business."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and _is_token(given.strip(), admin_token)
+
+
+def authorise(request: ApiRequest, *, admin_token: str | None) -> str | ApiResponse:
+    """Return the name of the admin who sends this, for the audit trail, or the response that turns them away."""
+    principal = request.principal
+    if carries_token(request, admin_token=admin_token):
+        return "admin-token"
+    if principal is None:
+        return problem(
+            401,
+            "Not signed in",
+            "Send 'Authorization: Bearer' with the token of MAINTENANCE_ADMIN_TOKEN, or sign in as an administrator.",
+        )
+    if not principal.is_admin:
+        return problem(403, "Not allowed", "Only administrators may do this.")
+    if request.method not in {"GET", "HEAD"} and not _is_same_origin(request):
+        return problem(
+            403, "Not allowed", "A command by a signed-in administrator must come from the same origin (Origin header)."
+        )
+    return f"user:{principal.user_id}"
+
+
+def _is_token(given: str, expected: str | None) -> bool:
+    return expected is not None and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode("utf-8"))
+
+
+def _is_same_origin(request: ApiRequest) -> bool:
+    """Whether a browser says that our own page sent this; a request that says nothing does not pass."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site != "same-origin":
+        return False
+    origin = request.headers.get("origin") or request.headers.get("referer")
+    if origin is None:
+        return site == "same-origin"
+    try:
+        netloc = urlsplit(origin).netloc.rpartition("@")[2]
+    except ValueError:
+        return False
+    host = request.headers.get("host", "")
+    return bool(netloc) and netloc.lower() == host.lower()
