@@ -1,0 +1,91 @@
+"""Windows and verdicts in words, a fact a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ..model import MaintenanceWindow, Mode, QuiescenceReport, WorkerReport
+from .terminal import format_instant, format_span
+
+_MOST_STRAGGLERS = 3
+
+COLOURS = {Mode.EMERGENCY: "red", Mode.NORMAL: "yellow", Mode.TEST: "cyan"}
+TITLES = {
+    Mode.EMERGENCY: "Emergency maintenance is on",
+    Mode.NORMAL: "Normal maintenance is on",
+    Mode.TEST: "A test window is open; it refuses nothing",
+}
+
+
+def window_lines(window: MaintenanceWindow, *, now: datetime) -> Iterator[str]:
+    """Yield what there is to know about one window."""
+    yield f"window    {window.id} ({window.mode})"
+    yield f"reason    {window.reason}"
+    yield f"opened    {format_instant(window.starts_at)} by {window.owner}"
+    if window.estimated_duration is not None and window.estimated_completion is not None:
+        overrun = now - window.estimated_completion
+        note = f", overrun by {format_span(overrun)}" if overrun.total_seconds() > 0 else ""
+        span = format_span(window.estimated_duration)
+        yield f"estimate  {span}, until {format_instant(window.estimated_completion)}{note}"
+    if window.ended_at is not None:
+        yield f"ended     {format_instant(window.ended_at)}"
+    elif window.ends_at is None:
+        yield "ends      when an operator ends it; it has no timeout"
+    else:
+        yield f"ends      {format_instant(window.ends_at)} at the latest"
+    if window.operations is not None:
+        yield f"covers    {', '.join(sorted(window.operations))}"
+
+
+def count_of_workers(count: int) -> str:
+    """Return the number with its noun."""
+    return "1 worker" if count == 1 else f"{count} workers"
+
+
+def proof_title(report: QuiescenceReport) -> str:
+    """Return the verdict of a report that says quiesced."""
+    workers = count_of_workers(len(report.workers))
+    return f"Quiesced at revision {report.revision}: {len(report.confirmed)} of {workers} confirmed"
+
+
+def proof_lines(report: QuiescenceReport) -> Iterator[str]:
+    """Yield how long the verdict holds."""
+    if report.holds_until is None:
+        yield "holds until an operator ends the window"
+    else:
+        yield f"holds until {format_instant(report.holds_until)}, when a window ends by itself"
+
+
+def progress_line(report: QuiescenceReport, *, elapsed_seconds: float) -> str:
+    """Return one line on who is confirmed, what is in flight, and who is waited for."""
+    parts = [f"{elapsed_seconds:.1f} s: {len(report.confirmed)} of {count_of_workers(len(report.workers))} confirmed"]
+    running = ", ".join(f"{count} {name}" for name, count in sorted(report.in_flight.items()) if count)
+    if running:
+        parts.append(f"in flight: {running}")
+    waited_for = stragglers(report)
+    if waited_for:
+        shown = ", ".join(_straggler(report, worker) for worker in waited_for[:_MOST_STRAGGLERS])
+        more = len(waited_for) - _MOST_STRAGGLERS
+        parts.append(f"waiting for {shown}" + (f" and {more} more" if more > 0 else ""))
+    elif report.obstacles:
+        parts.append(report.obstacles[0])
+    return "; ".join(parts)
+
+
+def stragglers(report: QuiescenceReport) -> list[WorkerReport]:
+    """Return the workers that are not confirmed."""
+    confirmed = frozenset(report.confirmed)
+    return [worker for worker in report.workers if worker.worker.id not in confirmed]
+
+
+def _straggler(report: QuiescenceReport, worker: WorkerReport) -> str:
+    acknowledgement = worker.acknowledgement
+    if worker.worker.id in report.unconfirmed or acknowledgement is None:
+        why = f"unconfirmed, heard of {worker.heartbeat_age:.1f} s ago"
+    elif acknowledgement.oldest is not None:
+        oldest = acknowledgement.oldest
+        why = f"{oldest.method:.20} {oldest.path:.60} for {oldest.age:.1f} s"
+    else:
+        why = "requests in flight"
+    return f"pid {worker.worker.pid} on {worker.worker.host} ({why})"

@@ -1,0 +1,78 @@
+"""The command ``status``: what is in force, who applies it, and what it has refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+import click
+
+from ..control import MaintenanceStatus
+from ..model import CountKey, Outcome, QuiescenceReport
+from ..web.documents import quiescence_document, status_document, window_document
+from .connection import Connection, connected
+from .describing import COLOURS, TITLES, window_lines
+from .terminal import format_instant
+
+_COUNTED = (Outcome.REFUSED, Outcome.BYPASSED, Outcome.WOULD_BLOCK)
+
+
+@click.command()
+@connected
+def status(connection: Connection) -> None:
+    """Show what is in force, who applies it, and what it has refused."""
+    with connection.open() as service:
+        current = service.get_maintenance_status()
+        report = service.quiescence()
+        counts = _totals(current, service.blocked_counts()) if current.windows else {}
+        title = "No maintenance window is open" if current.mode is None else TITLES[current.mode]
+        colour = "green" if current.mode is None else COLOURS[current.mode]
+        store = f"{service.store.url} (service {service.settings.service_name}, revision {report.revision})"
+        connection.terminal.say(title, _lines(current, report, counts, store=store), colour=colour)
+        if current.is_active and not report.workers:
+            connection.terminal.warn(f"NO WORKER is attached to the store {service.store.url}: nothing applies this")
+        connection.terminal.answer(
+            {
+                **status_document(current),
+                "windows": [window_document(window) for window in current.windows],
+                "store": service.store.url,
+                "service": service.settings.service_name,
+                "is_enforcing": service.settings.enabled,
+                "quiescence": quiescence_document(report),
+                "counts": {str(outcome): dict(sorted(totals.items())) for outcome, totals in counts.items()},
+            }
+        )
+
+
+def _lines(
+    current: MaintenanceStatus, report: QuiescenceReport, counts: Mapping[Outcome, Counter[str]], *, store: str
+) -> Iterator[str]:
+    now = datetime.now(UTC)
+    for window in current.windows:
+        yield from window_lines(window, now=now)
+    if current.blocked_operations:
+        yield f"refuses   {', '.join(operation.name for operation in current.blocked_operations)}"
+    for outcome, totals in counts.items():
+        if totals:
+            yield f"{outcome.replace('_', ' '):<11} " + ", ".join(f"{n} {name}" for name, n in sorted(totals.items()))
+    yield f"store     {store}"
+    enforced = any(window.mode.is_enforced for window in current.windows)
+    yield f"workers   {len(report.workers)} attached" + (f", {len(report.confirmed)} confirmed" if enforced else "")
+    if enforced and report.workers:
+        if report.quiesced:
+            until = "an operator ends the window" if report.holds_until is None else format_instant(report.holds_until)
+            yield f"quiesced  yes, until {until}"
+        else:
+            yield "quiesced  no:"
+            yield from (f"  {obstacle}" for obstacle in report.obstacles)
+
+
+def _totals(current: MaintenanceStatus, counts: Mapping[CountKey, int]) -> dict[Outcome, Counter[str]]:
+    """Return what became of requests in the open windows, by outcome and type."""
+    ids = {window.id for window in current.windows}
+    totals = {outcome: Counter[str]() for outcome in _COUNTED}
+    for key, count in counts.items():
+        if key.window_id in ids and key.outcome in totals:
+            totals[key.outcome][key.operation] += count
+    return totals
