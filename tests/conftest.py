@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import socket
@@ -100,11 +102,16 @@ class RedisServer:
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that was free a moment ago and that no outgoing connection is given.
+
+    It is below 22000, because a Cluster's node takes the one 10000 above it too.
+    """
+    chance = random.SystemRandom()  # pytest-randomly seeds the other one alike in all workers
+    while True:
+        port = chance.randrange(10_000, 22_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def states(draw: st.DrawFn) -> MaintenanceState:
             starts_at=at(draw(minutes)),
             estimated_duration=draw(st.none() | minutes.map(lambda m: timedelta(minutes=m))),
             ends_at=draw(st.none() | minutes.map(at)),
-            ended_at=draw(st.none() | minutes.map(at)),
+            is_immediate=draw(st.booleans()),
+            ended_at=draw(st.none() | st.none() | minutes.map(at)),
             operations=draw(st.none() | types),
         )
         for number in range(draw(st.integers(0, 5)))
@@ -53,9 +54,9 @@ def states(draw: st.DrawFn) -> MaintenanceState:
 
 def is_open(window: MaintenanceWindow, now: datetime) -> bool:
     """The model: written apart from the product, from the design's words."""
-    if now < window.starts_at:
+    if window.ended_at is not None or (now < window.starts_at and not window.is_immediate):
         return False
-    return not any(end is not None and end <= now for end in (window.ends_at, window.ended_at))
+    return window.ends_at is None or now < window.ends_at
 
 
 def refuses(state: MaintenanceState, operation: OperationType, now: datetime) -> bool:

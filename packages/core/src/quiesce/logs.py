@@ -48,4 +48,5 @@ def _facts(decision: Decision) -> dict[str, str]:
 
 def _quote(value: str) -> str:
     """Return the value as an ASCII JSON string: quotes, control characters and line separators come out escaped."""
-    return json.dumps(value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…")
+    shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…"
+    return json.dumps(shown).replace("\x7f", "\\u007f")

@@ -184,8 +184,8 @@ SETTINGS: tuple[Setting, ...] = (
         "worker_gone_after",
         "300",
         "How long a worker may be silent before it is taken for gone; until then it is unconfirmed.",
-        _seconds("1"),
-        values.seconds(at_least=1),
+        _seconds("10"),
+        values.seconds(at_least=10),
     ),
     Setting(
         "MAINTENANCE_DISABLE_PLUGINS",

@@ -58,6 +58,7 @@ def open_window(state: MaintenanceState, command: EnableCommand, *, now: datetim
         reason=command.reason,
         owner=command.owner,
         starts_at=now,
+        is_immediate=True,
         estimated_duration=command.duration,
         ends_at=None if timeout is None else now + timeout,
         operations=command.operations,

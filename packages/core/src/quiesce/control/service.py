@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from ..clock import Clock, SystemClock
-from ..gate import Gate, Guard, MaintenanceOperationClassifier, is_gone, this_machine
+from ..gate import Gate, Guard, MaintenanceOperationClassifier
 from ..model import (
     AuditRecord,
     CountKey,
@@ -20,20 +19,18 @@ from ..model import (
     Mode,
     OperationType,
     QuiescenceReport,
-    StoreError,
 )
 from ..plugins import PluginManager
 from ..settings import Settings
 from ..stores import Store
+from .audit import record_command, record_opening
 from .commands import EnableCommand, choose_open, extend_window, open_window, with_windows
 from .committing import SPARE_BYTES, Change
 from .lifecycle import forgettable
-from .quiescence import judge_quiescence
+from .proof import prove, wait_for_proof
 from .runtime import Runtime
 from .status import MaintenanceStatus, describe_status
 from .validation import check_actor, check_duration, check_mode, check_operations, check_reason
-
-_WAIT_STEP_SECONDS = 0.01
 
 
 class EnhancedMaintenanceModeService:
@@ -153,11 +150,7 @@ class EnhancedMaintenanceModeService:
             window = open_window(state, command, now=now)
             over = forgettable(state, now, keep_ended=self.settings.cleanup_interval)  # no worker may be there to do it
             kept = replace(state, windows=tuple(window for window in state.windows if window.id not in over))
-            return with_windows(kept, [window]), [
-                self._record(
-                    "window.enabled", state, window, actor=command.owner, source=source, detail=_describe(window)
-                )
-            ]
+            return with_windows(kept, [window]), [record_opening(state, window, source=source)]
 
         return self._commit(change, [command.window_id], spare_bytes=SPARE_BYTES)[0]
 
@@ -179,7 +172,9 @@ class EnhancedMaintenanceModeService:
             windows = choose_open(state, now=now, window_id=window_id, choose_all=end_all)
             ids[:] = [window.id for window in windows]
             ended = [replace(window, ended_at=now) for window in windows]
-            records = [self._record("window.ended", state, window, actor=actor, source=source) for window in windows]
+            records = [
+                record_command("window.ended", state, window, at=now, actor=actor, source=source) for window in windows
+            ]
             return with_windows(state, ended), records
 
         return self._commit(change, ids)
@@ -202,12 +197,13 @@ class EnhancedMaintenanceModeService:
         ids: list[str] = []
 
         def change(state: MaintenanceState) -> tuple[MaintenanceState, list[AuditRecord]]:
-            (window,) = choose_open(state, now=self._runtime.clock.now(), window_id=window_id)
+            now = self._runtime.clock.now()
+            (window,) = choose_open(state, now=now, window_id=window_id)
             ids[:] = [window.id]
             extended = extend_window(window, by=span)
             detail = f"by {span.total_seconds():g} s"
             return with_windows(state, [extended]), [
-                self._record("window.extended", state, window, actor=actor, source=source, detail=detail)
+                record_command("window.extended", state, window, at=now, actor=actor, source=source, detail=detail)
             ]
 
         return self._commit(change, ids)[0]
@@ -225,7 +221,13 @@ class EnhancedMaintenanceModeService:
         now = self._runtime.clock.now()
         if agent is not None and agent.worker is not None:
             gate = self._runtime.gate
-            return describe_status(gate.renew().state, now=now, operations=operations, is_stale=gate.is_stale)
+            return describe_status(
+                gate.renew().state,
+                now=now,
+                operations=operations,
+                is_stale=gate.is_stale,
+                is_enforcing=self.settings.enabled,
+            )
         return describe_status(self._runtime.committer.load(), now=now, operations=operations, is_stale=False)
 
     def blocked_counts(self) -> Mapping[CountKey, int]:
@@ -236,46 +238,24 @@ class EnhancedMaintenanceModeService:
         """
         return self.store.counts()
 
-    def quiescence(self, *, expected_workers: int = 0) -> QuiescenceReport:
+    def quiescence(self, *, expected_workers: int = 1) -> QuiescenceReport:
         """Return whether the system is quiet now, computed anew from the store.
+
+        Args:
+            expected_workers: how many must confirm at least; with none at all nothing is proved, unless 0 is asked for.
 
         Raises:
             StoreError: the store does not answer; nothing is known then, and unknown is not quiet.
         """
-        state = self._runtime.committer.load()  # before the workers are listed: see protocol rule 4
-        self._runtime.committer.publish(state)
-        machine = this_machine()
-        workers = []
-        for report in self.store.workers():
-            if is_gone(report.worker, machine=machine):
-                self.store.deregister(report.worker.id)
-            else:
-                workers.append(report)
-        return judge_quiescence(
-            state,
-            workers,
-            now=self._runtime.clock.now(),
-            store_age=self.store.age(),
-            gone_after=self.settings.worker_gone_after.total_seconds(),
-            expected_workers=expected_workers,
-        )
+        return prove(self._runtime, expected_workers=expected_workers)
 
-    def wait_until_quiesced(self, *, timeout: timedelta, expected_workers: int = 0) -> QuiescenceReport:
+    def wait_until_quiesced(self, *, timeout: timedelta, expected_workers: int = 1) -> QuiescenceReport:
         """Return the first report that says quiesced, or the last one when the time is up.
 
         Raises:
             StoreError: the store did not answer until the time was up.
         """
-        deadline = time.monotonic() + timeout.total_seconds()
-        while True:
-            try:
-                report = self.quiescence(expected_workers=expected_workers)
-                if report.quiesced or time.monotonic() >= deadline:
-                    return report
-            except StoreError:
-                if time.monotonic() >= deadline:
-                    raise
-            time.sleep(_WAIT_STEP_SECONDS)
+        return wait_for_proof(self._runtime, timeout=timeout, expected_workers=expected_workers)
 
     def explain(self, method: str, path: str) -> Decision:
         """Return what would be decided now on such a request from somebody who is no admin.
@@ -315,29 +295,3 @@ class EnhancedMaintenanceModeService:
             self._runtime.gate.adopt(state)
             agent.wake()
         return tuple(window for window in state.windows if window.id in ids)
-
-    def _record(
-        self,
-        action: str,
-        state: MaintenanceState,
-        window: MaintenanceWindow,
-        *,
-        actor: str,
-        source: str,
-        detail: str = "",
-    ) -> AuditRecord:
-        return AuditRecord(
-            at=self._runtime.clock.now(),
-            actor=actor,
-            source=source,
-            action=action,
-            revision=state.revision + 1,
-            window_id=window.id,
-            detail=detail,
-        )
-
-
-def _describe(window: MaintenanceWindow) -> str:
-    covered = "the mode's default" if window.operations is None else ", ".join(sorted(window.operations))
-    ends = "no timeout" if window.ends_at is None else f"until {window.ends_at:%Y-%m-%dT%H:%M:%SZ} at the latest"
-    return f"{window.mode}: {window.reason} (covers {covered}; {ends})"

@@ -51,9 +51,22 @@ class MaintenanceStatus:
 
 
 def describe_status(
-    state: MaintenanceState, *, now: datetime, operations: Iterable[OperationType], is_stale: bool
+    state: MaintenanceState,
+    *,
+    now: datetime,
+    operations: Iterable[OperationType],
+    is_stale: bool,
+    is_enforcing: bool = True,
 ) -> MaintenanceStatus:
-    """Return the status of a state at ``now``; ``operations`` are all the types there are."""
+    """Return the status of a state at ``now``.
+
+    Args:
+        state: what is committed.
+        now: the time (UTC).
+        operations: all the types there are.
+        is_stale: whether this is the last known state of a store that does not answer.
+        is_enforcing: whether this process refuses anything at all.
+    """
     judged = effective(state, now)
     leading = judged.windows[0] if judged.windows else None
     estimate = leading.estimated_duration if leading else None
@@ -65,9 +78,9 @@ def describe_status(
         started_at=leading.starts_at if leading else None,
         estimated_completion=leading.estimated_completion if leading else None,
         ends_at=leading.closes_at if leading else None,
-        blocked_operations=judged.blocked(operations),
+        blocked_operations=judged.blocked(operations) if is_enforcing else (),
         active_jobs_count=0,
-        message=describe_to_users(judged),
+        message=describe_to_users(judged) if is_enforcing else "",
         revision=state.revision,
         windows=judged.windows,
         is_stale=is_stale,

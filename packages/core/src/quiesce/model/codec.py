@@ -129,6 +129,7 @@ def _from_window(window: MaintenanceWindow) -> dict[str, Any]:
         "ends_at": _from_time(window.ends_at),
         "operations": None if window.operations is None else sorted(window.operations),
         "notify_users": window.notify_users,
+        "is_immediate": window.is_immediate,
         "ended_at": _from_time(window.ended_at),
         "hooks_run": sorted(window.hooks_run),
     }
@@ -146,6 +147,7 @@ def _to_window(raw: Any) -> MaintenanceWindow:
         ends_at=None if raw["ends_at"] is None else _to_time(raw["ends_at"]),
         operations=None if operations is None else frozenset(operations),
         notify_users=bool(raw["notify_users"]),
+        is_immediate=bool(raw["is_immediate"]),
         ended_at=None if raw["ended_at"] is None else _to_time(raw["ended_at"]),
         hooks_run=frozenset(raw["hooks_run"]),
     )

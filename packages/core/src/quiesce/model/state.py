@@ -65,10 +65,10 @@ def effective(state: MaintenanceState, now: datetime) -> EffectiveMaintenance:
     for window in state.windows:
         if window.is_over(now):
             continue
-        if now < window.starts_at:
+        if not window.is_open(now):
             changes.append(window.starts_at)
-        elif window.closes_at is not None:
-            changes.append(window.closes_at)
+        elif window.ends_at is not None:
+            changes.append(window.ends_at)
     windows = sorted(
         (window for window in state.windows if window.is_open(now)),
         key=lambda window: (-window.mode.strictness, window.starts_at, window.id),

@@ -13,6 +13,8 @@ from .operations import OperationType
 class MaintenanceWindow:
     """A span of time in which some operations are refused; judged against the clock, never switched by a timer.
 
+    What a command opens or ends takes effect with its commit; what is scheduled, and every timeout, by the clock.
+
     Attributes:
         id: unique, short, printable.
         mode: how it treats the operations it covers.
@@ -23,7 +25,9 @@ class MaintenanceWindow:
         ends_at: the timeout (UTC): from this instant the window is over by itself; ``None``: it has none.
         operations: names of the types it covers; ``None``: the default of its mode.
         notify_users: whether users are told.
-        ended_at: when an operator ended it (UTC); ``None``: nobody has.
+        is_immediate: opened by a command: open from its commit on, also where a machine's clock is behind.
+        ended_at: when an operator ended it (UTC): over from that commit on, whatever a clock says; ``None``: nobody
+            has.
         hooks_run: names of the hooks that have run for it, so that a new leader runs only the others.
     """
 
@@ -36,6 +40,7 @@ class MaintenanceWindow:
     ends_at: datetime | None = None
     operations: frozenset[str] | None = None
     notify_users: bool = True
+    is_immediate: bool = False
     ended_at: datetime | None = None
     hooks_run: frozenset[str] = frozenset()
 
@@ -52,13 +57,11 @@ class MaintenanceWindow:
 
     def is_open(self, now: datetime) -> bool:
         """Whether it is open at this instant: the start belongs to it, the end does not."""
-        closes_at = self.closes_at
-        return self.starts_at <= now and (closes_at is None or now < closes_at)
+        return (self.is_immediate or self.starts_at <= now) and not self.is_over(now)
 
     def is_over(self, now: datetime) -> bool:
         """Whether it has ended, by an operator or by its timeout."""
-        closes_at = self.closes_at
-        return closes_at is not None and closes_at <= now
+        return self.ended_at is not None or (self.ends_at is not None and self.ends_at <= now)
 
     def covers(self, operation: OperationType) -> bool:
         """Whether it is about this type of operation, open or not."""

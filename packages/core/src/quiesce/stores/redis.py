@@ -127,7 +127,7 @@ class RedisStore:
             WorkerReport(
                 decode_worker(body),
                 None if acknowledgement is None else decode_acknowledgement(acknowledgement),
-                max(age, 0) / 1000,
+                age / 1000,  # negative after its clock was set back: unconfirmed, not fresh
             )
             for _, body, acknowledgement, age in sorted(self._ready().run(scripts.WORKERS), key=lambda found: found[0])
         )

@@ -172,7 +172,7 @@ class MaintenanceStatusAPI:
         )
 
     def _quiescence(self, request: ApiRequest, actor: str) -> ApiResponse:
-        expected = request.query.get("expect", "0")
+        expected = request.query.get("expect", "1")
         if not (expected.isascii() and expected.isdigit() and len(expected) <= 6):
             raise InvalidValueError("expect", "must be a number of workers")
         return json_response(quiescence_document(self._service.quiescence(expected_workers=int(expected))))

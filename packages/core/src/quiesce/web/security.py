@@ -41,11 +41,11 @@ def _is_token(given: str, expected: str | None) -> bool:
 def _is_same_origin(request: ApiRequest) -> bool:
     """Whether a browser says that our own page sent this; a request that says nothing does not pass."""
     site = request.headers.get("sec-fetch-site")
-    if site is not None and site != "same-origin":
-        return False
+    if site is not None:  # no page can forge it, and it holds behind a proxy that rewrites Host
+        return site == "same-origin"
     origin = request.headers.get("origin") or request.headers.get("referer")
     if origin is None:
-        return site == "same-origin"
+        return False
     try:
         netloc = urlsplit(origin).netloc.rpartition("@")[2]
     except ValueError:

@@ -1,0 +1,28 @@
+"""The contract of a framework adapter, as tests to subclass."""
+
+from __future__ import annotations
+
+from .adapter_decisions import DecisionContract
+from .adapter_endpoints import EndpointContract
+from .adapter_entries import EntryContract
+from .adapter_hostile import HostileContract
+from .adapter_refusals import RefusalContract
+
+
+class AdapterContract(DecisionContract, RefusalContract, EntryContract, EndpointContract, HostileContract):
+    """What every adapter promises, one test a promise.
+
+    Subclass it in a test module, name the framework, and build the application that ``client`` describes::
+
+        class TestMyAdapter(AdapterContract):
+            framework = "myframework"
+
+            def client(self, *, service, identify=None):
+                app = MyFramework()
+                ...  # the routes
+                my_adapter.init_app(app, service=service, identify=identify)
+                return MyClient(app)
+
+    Attributes:
+        framework: the name under which the adapter's workers stand in reports.
+    """
