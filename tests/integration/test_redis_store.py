@@ -68,6 +68,13 @@ def settle(store: Store) -> None:
     eventually(lambda: not store.wait_for_change(timeout_seconds=0.05))
 
 
+def replicate(master: Any, replica: Any) -> None:
+    """Make one server the replica of another; return when it confirms writes."""
+    with replica.client() as client, master.client() as head:
+        client.execute_command("REPLICAOF", "127.0.0.1", str(master.port))
+        eventually(lambda: head.set("probe", "x") and head.wait(1, 100) == 1, within=30)
+
+
 def test_a_killed_server_is_an_outage_and_its_return_needs_no_help(redis_server: Any, store: Store) -> None:
     """Workers keep refusing meanwhile, and nobody restarts them afterwards."""
     commit(store, 1)
@@ -271,21 +278,23 @@ def test_a_replica_takes_no_commits(make_redis: Any) -> None:
 def test_a_commit_waits_for_a_replica(make_redis: Any) -> None:
     """A failover right after the answer would otherwise lose what the operator was told is done."""
     master, replica = make_redis(), make_redis()
-    with replica.client() as client, master.client() as head, opened(master.url) as store:
-        client.execute_command("REPLICAOF", "127.0.0.1", str(master.port))
-        eventually(lambda: client.info("replication")["master_link_status"] == "up")
-        eventually(lambda: head.info("replication")["connected_slaves"] == 1)
+    replicate(master, replica)
+    with master.client() as client, opened(master.url) as store:
+        commit(store, 1)
+        waited = client.info("commandstats")["cmdstat_wait"]["calls"]
 
-        for revision in range(1, 21):
+        for revision in range(2, 6):
             commit(store, revision)
-            assert client.hget(PREFIX + "state", "revision") == str(revision).encode()
 
+        assert client.info("commandstats")["cmdstat_wait"]["calls"] == waited + 4
         replica.pause()
         began = time.monotonic()
-        commit(store, 21)
+        commit(store, 6)
         took = time.monotonic() - began
         replica.resume()
-    assert 0.05 < took < 1
+        with replica.client() as copy:
+            eventually(lambda: copy.hget(PREFIX + "state", "revision") == b"6")
+    assert 0.05 < took < 1.9
 
 
 def test_a_server_without_memory_is_an_outage_and_nothing_is_half_done(make_redis: Any) -> None:
@@ -297,7 +306,7 @@ def test_a_server_without_memory_is_an_outage_and_nothing_is_half_done(make_redi
 
         error = fails(lambda: commit(store, 2), within=2)
 
-        assert "memory" in str(error)
+        assert "maxmemory" in str(error)
         assert store.revision() == 1
         assert len(store.audit()) == 1
         client.config_set("maxmemory", 0)
@@ -339,7 +348,7 @@ def test_all_keys_are_in_one_slot_of_a_cluster(make_redis: Any) -> None:
     """A Cluster refuses scripts that touch several slots, or keys that they did not name."""
     server = make_redis("--cluster-enabled", "yes")
     with server.client() as client, opened(server.url) as store:
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))  # ADDSLOTSRANGE needs Redis 7
         eventually(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), within=20)
 
         commit(store, 1)
@@ -384,9 +393,7 @@ def test_closing_leaves_no_connection_behind(redis_server: Any) -> None:
 def test_sentinels_lead_to_the_master_and_to_the_next_one(make_redis: Any) -> None:
     """The address names the Sentinels, so that a failover needs no new settings."""
     master, replica = make_redis(), make_redis()
-    with replica.client() as client:
-        client.execute_command("REPLICAOF", "127.0.0.1", str(master.port))
-        eventually(lambda: client.info("replication")["master_link_status"] == "up")
+    replicate(master, replica)
     sentinel = make_redis(
         sentinel=f"sentinel monitor shop 127.0.0.1 {master.port} 1\n"
         "sentinel down-after-milliseconds shop 500\nsentinel failover-timeout shop 2000\n"

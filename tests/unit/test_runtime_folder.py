@@ -17,21 +17,17 @@ from quiesce.stores.runtime_folder import runtime_folder
 
 @pytest.fixture
 def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that it will be, without a session folder; not yet there."""
+    """The folder that it will be, without shared memory; not yet there."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(runtime_folder_module, "SESSIONS", tmp_path / "sessions")
+    monkeypatch.setattr(runtime_folder_module, "SHARED_MEMORY", tmp_path / "none")
     return tmp_path / f"quiesce-{os.geteuid()}"
 
 
-def test_the_folder_of_the_session_comes_first(expected: Path, tmp_path: Path) -> None:
-    """Nobody else can put anything there."""
-    session = tmp_path / "sessions" / str(os.geteuid())
-    session.mkdir(parents=True, mode=0o700)
+def test_shared_memory_comes_first(expected: Path, tmp_path: Path) -> None:
+    """Services with a temporary folder of their own must still meet at one board."""
+    (tmp_path / "none").mkdir()
 
-    assert runtime_folder() == session / "quiesce"
-
-    session.chmod(0o755)
-    assert runtime_folder() == expected
+    assert runtime_folder() == tmp_path / "none" / expected.name
 
 
 def test_the_folder_is_made_for_us_alone(expected: Path) -> None:

@@ -32,7 +32,7 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.framework = framework
+        self._framework = framework
         self._lock = threading.RLock()
         self._plugins = plugins
         self._classifier: MaintenanceOperationClassifier | None = None
@@ -86,6 +86,12 @@ class Runtime:
                 self._agent = self._make_agent(self._gate)
             return self._gate
 
+    def adopt_framework(self, framework: str) -> None:
+        """Say what this process runs; holds for registrations from now on."""
+        self._framework = framework
+        if self._agent is not None:
+            self._agent.framework = framework
+
     @property
     def agent(self) -> Agent | None:
         """The agent, if this process has a gate."""
@@ -120,7 +126,7 @@ class Runtime:
             store=self.store,
             gate=gate,
             clock=self.clock,
-            framework=self.framework,
+            framework=self._framework,
             test_log_level=logging.getLevelNamesMapping()[self.settings.test_mode_logging_level],
         )
         lifecycle = Lifecycle(

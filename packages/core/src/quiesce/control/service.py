@@ -90,7 +90,7 @@ class EnhancedMaintenanceModeService:
 
     def adopt_framework(self, framework: str) -> None:
         """Say what this process runs; for adapters, before the first request."""
-        self._runtime.framework = framework
+        self._runtime.adopt_framework(framework)
 
     def start(self) -> None:
         """Register this process as a worker now rather than at its first request; may wait for the store, bounded."""

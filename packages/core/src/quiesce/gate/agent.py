@@ -22,6 +22,8 @@ from .reseeding import reseed
 HEARTBEAT_SECONDS = 1.0
 LEASE_SECONDS = 5.0
 """How long a process admits writes after its agent last had its turn; the leader's lease is as long."""
+STALE_SECONDS = 15.0
+"""The same while the store does not answer: longer, since each question to it may take seconds to fail."""
 RETRY_SECONDS = 0.25
 POLL_SECONDS = 0.02
 """How often the agent looks at the board's word, so that a worker without traffic acknowledges too."""
@@ -42,7 +44,8 @@ class Agent:
         self._store = store
         self._gate = gate
         self._clock = clock
-        self._framework = framework
+        self.framework = framework
+        """What this process runs, as it will be registered."""
         self._test_log_level = test_log_level
         self._make_locks()
         self._rearm()
@@ -88,7 +91,7 @@ class Agent:
                     except Exception:
                         # A plugin's store may raise anything; the request that waits here must be decided all the same.
                         logger.exception("store %s failed in an unforeseen way", self._store.url)
-                        self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=True)
+                        self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="quiesce-agent", daemon=True)
                 self._thread.start()
@@ -127,7 +130,7 @@ class Agent:
             except Exception:
                 # A plugin's store may raise anything, and without this thread the worker would be lost to the proof.
                 logger.exception("store %s failed in an unforeseen way", self._store.url)
-                self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=True)
+                self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
             if leads and self.on_lead is not None:
                 self.on_lead()
             has_heard = self._store.wait_for_change(timeout_seconds=POLL_SECONDS)
@@ -157,7 +160,7 @@ class Agent:
     @property
     def _me(self) -> WorkerInfo:
         if self.worker is None:
-            self.worker = describe_this_process(framework=self._framework, started_at=self._clock.now())
+            self.worker = describe_this_process(framework=self.framework, started_at=self._clock.now())
         return self.worker
 
     def _register(self) -> None:
@@ -238,7 +241,7 @@ class Agent:
             self._failed_at = self._clock.monotonic()
             logger.error("store %s: %s; going on with the last known state", self._store.url, exc)
         self._beat_at = self._clock.monotonic() + RETRY_SECONDS
-        self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=True)
+        self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
 
 
 _agents: weakref.WeakSet[Agent] = weakref.WeakSet()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 
 from ..clock import Clock
@@ -22,12 +22,15 @@ from .policy import Policy
 from .replica import Replica, Snapshot
 from .tally import Tally
 
+_WOULD_BLOCK = Outcome.WOULD_BLOCK
+
 
 class Gate:
     """Where every request of this process enters, is judged, and leaves.
 
-    ``enter`` makes the entry and looks; a positive token means that nothing is open and the request may run. A
-    negative one means that its positive counterpart must be taken to ``judge``. Every entry is ended by ``leave``.
+    ``enter`` makes the entry and looks; a positive token means that the request may run: no window is open, or it was
+    found under the same state that none refuses such a request. A negative one means that its positive counterpart must
+    be taken to ``judge``. Every entry is ended by ``leave``.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Gate:
         self._replica = Replica(clock=clock, board=board)
         self._monotonic = clock.monotonic
         self._revive: Callable[[], None] | None = None
+        self._has_guards = False
         self._start_afresh()
         classifier.on_change = self.forget_decisions
 
@@ -49,12 +53,13 @@ class Gate:
         self._was_started = False
         self._is_stale = False
         self._lease_until = -1.0
-        # The hot path compares these two and the board's word, nothing else.
+        # With nothing open, the hot path compares these two and the board's word, nothing else.
         self._check_at = -1.0
         self._seen_word = -1
         self._word = self._replica.board.word
         self._judge_at = -1.0
         self._snapshot = self._replica.snapshot
+        self._passing: Container[tuple[str, str]] = ()
 
     # -- the request path
 
@@ -63,9 +68,11 @@ class Gate:
         token = self._next_token()
         now = self._monotonic()
         self._in_flight[token] = (now, method, path, False)
-        if self._word[0] != self._seen_word or now >= self._check_at:
-            return -token
-        return token
+        if self._word[0] == self._seen_word and (
+            now < self._check_at or (now < self._judge_at and (method, path) in self._passing)
+        ):
+            return token
+        return -token
 
     def judge(self, token: int) -> Decision | None:
         """Return the decision on an entered request before anybody asks who sent it.
@@ -78,15 +85,18 @@ class Gate:
             self.renew()
         snapshot = self._snapshot
         decision = snapshot.decisions.get((method, path)) or self._decide(snapshot, method, path)
-        if started >= self._lease_until and self._monotonic() >= self._lease_until:
-            admitted = decision.outcome is Outcome.EXEMPT or (
-                self._was_started and decision.operation == OperationType.READ_OPERATIONS
-            )
-            if not admitted:
-                return None
-        if decision.outcome is Outcome.WOULD_BLOCK:
+        if started >= self._lease_until and not self._may_pass_without_lease(decision):
+            return None
+        if decision.outcome is _WOULD_BLOCK:
             self.tally.add(decision, path=path, user="")
         return decision
+
+    def _may_pass_without_lease(self, decision: Decision) -> bool:
+        return (
+            self.has_lease  # renewed since the request entered
+            or decision.outcome is Outcome.EXEMPT
+            or (self._was_started and decision.operation == OperationType.READ_OPERATIONS)
+        )
 
     def bypass(self, token: int, decision: Decision, *, user: str) -> Decision:
         """Let a refused request pass, mark its entry, count it; return the decision that then holds."""
@@ -145,6 +155,12 @@ class Gate:
     def has_lease(self) -> bool:
         """Whether requests are admitted without asking the store."""
         return self._monotonic() < self._lease_until
+
+    def expect_guards(self) -> None:
+        """Judge every request from now on while a window is open, because a guard may ask who its caller is."""
+        with self._lock:
+            self._has_guards = True
+            self.renew()
 
     def on_lapse(self, revive: Callable[[], None]) -> None:
         """Set what ``revive`` does."""
@@ -245,6 +261,7 @@ class Gate:
     def _publish_locally(self) -> None:
         snapshot = self._replica.snapshot
         self._snapshot = snapshot
+        self._passing = () if self._has_guards else snapshot.passing
         change_at = self._replica.change_at
         self._judge_at = min(self._lease_until, change_at)
         is_shut = self.policy.is_enabled and (

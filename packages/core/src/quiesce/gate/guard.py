@@ -41,6 +41,7 @@ class Guard:
     """
 
     def __init__(self, gate: Gate, operation: OperationType) -> None:
+        gate.expect_guards()
         self._gate = gate
         self._operation = operation
         self._tokens: list[int] = []

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..model import Decision, EffectiveMaintenance, MaintenanceState, StoreCorruptError, effective
+from ..model import Decision, EffectiveMaintenance, MaintenanceState, Outcome, StoreCorruptError, effective
 from ..model.codec import decode_state
 
 if TYPE_CHECKING:
@@ -21,11 +21,17 @@ logger = logging.getLogger("quiesce")
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state as judged at one time; the decisions only ever grow, and go with it."""
+    """A state as judged at one time; the decisions only ever grow, and go with it.
+
+    Attributes:
+        decisions: by method and path.
+        passing: those methods and paths that nothing refuses and nobody counts.
+    """
 
     state: MaintenanceState
     effective: EffectiveMaintenance
     decisions: dict[tuple[str, str], Decision] = field(default_factory=dict, compare=False, repr=False)
+    passing: set[tuple[str, str]] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def revision(self) -> int:
@@ -37,7 +43,10 @@ class Snapshot:
         if len(path) <= _LONGEST_PATH:
             if len(self.decisions) >= _MOST_DECISIONS:
                 self.decisions.clear()
+                self.passing.clear()
             self.decisions[method, path] = decision
+            if decision.outcome in {Outcome.PASSED, Outcome.EXEMPT}:
+                self.passing.add((method, path))
 
 
 class Replica:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import redis
 
 from .redis_address import RedisAddress
-from .redis_connect import connect, translated
+from .redis_connect import connect, is_demoted, translated
 from .redis_scripts import KEYS, Script
 
 T = TypeVar("T")
@@ -51,7 +51,9 @@ class RedisClient:
                 return action()
             except redis.exceptions.AuthenticationError:
                 raise
-            except (redis.exceptions.ConnectionError, redis.exceptions.ReadOnlyError):
+            except (redis.exceptions.ConnectionError, redis.exceptions.ResponseError) as exc:
+                if isinstance(exc, redis.exceptions.ResponseError) and not is_demoted(exc):
+                    raise
                 self._redis.connection_pool.disconnect(inuse_connections=False)
                 return action()
 

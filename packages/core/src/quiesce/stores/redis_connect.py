@@ -102,23 +102,33 @@ def translated(address: RedisAddress) -> Iterator[None]:
         raise _error(exc)(f"{address.redacted}: {_explanation(exc)}{text}") from cause
 
 
+def is_demoted(error: Exception) -> bool:
+    """Whether the server is no master any more, so that its connections are of no use."""
+    return isinstance(error, redis.exceptions.ReadOnlyError) or "READONLY" in _words(error)
+
+
+def _words(error: Exception) -> set[str]:
+    # Redis 6 puts the code of an error that a script met amid the text, with a dash.
+    return set(str(error).replace(":", " ").replace(" -", " ").split())
+
+
 def _error(exc: Exception) -> type[StoreError]:
     if isinstance(exc, _UNREACHABLE):
         return StoreUnreachableError
-    words = set(str(exc).replace(":", " ").split())
+    words = _words(exc)
     if "WRONGTYPE" in words:
         return StoreCorruptError
     return StoreUnreachableError if words & _UNREACHABLE_CODES else StoreError
 
 
 def _explanation(exc: Exception) -> str:
+    if is_demoted(exc):
+        return "it is a replica and takes no writes: "
     match exc:
         case redis.exceptions.AuthenticationError() | redis.exceptions.AuthorizationError():
             return "it refuses these credentials: "
         case redis.exceptions.BusyLoadingError():
             return "it is loading its data: "
-        case redis.exceptions.ReadOnlyError():
-            return "it is a replica and takes no writes: "
         case redis.exceptions.TimeoutError():
             return "no answer in time: "
         case _:

@@ -9,21 +9,20 @@ from pathlib import Path
 
 from ..model import BoardError
 
-SESSIONS = Path("/run/user")
-"""Where the session manager makes a private folder for each user who is logged in."""
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it, and checked
+"""The same for every process of a machine, which ``TMPDIR`` and the folder of a log-in session are not."""
 
 
 def runtime_folder() -> Path:
-    """Return ``/run/user/UID/quiesce``, or ``quiesce-UID`` in the folder for temporary files; made if need be.
+    """Return ``quiesce-UID`` in shared memory, or else in the folder for temporary files; made if need be.
 
     Raises:
         BoardError: it cannot be made, or somebody else could write into it.
     """
     user = os.geteuid()
-    session = SESSIONS / str(user)
+    place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    folder = place / f"quiesce-{user}"
     try:
-        is_usable = _problem(session, user) is None
-        folder = session / "quiesce" if is_usable else Path(tempfile.gettempdir()) / f"quiesce-{user}"
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as exc:
         raise BoardError(f"no private folder can be made for the machine's shared snapshot: {exc}") from exc

@@ -1,0 +1,165 @@
+"""The documents of the API as pydantic models, for OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ModeName = Literal["normal", "emergency", "test"]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class OpenWindow(_Document):
+    """A window that is open, as the public may know it."""
+
+    id: str
+    mode: ModeName
+
+
+class Status(_Document):
+    """Whether maintenance is on, and what it blocks; times are RFC 3339 in UTC or empty, durations are seconds."""
+
+    is_active: bool
+    mode: ModeName
+    reason: str
+    estimated_duration: float
+    started_at: str
+    estimated_completion: str
+    blocked_operations: list[str]
+    active_jobs_count: int
+    message: str
+    ends_at: str
+    revision: int
+    is_stale: bool
+    windows: list[OpenWindow]
+
+
+class Window(_Document):
+    """A window whole, for administrators."""
+
+    id: str
+    mode: ModeName
+    reason: str
+    owner: str
+    starts_at: str
+    estimated_duration: float
+    ends_at: str
+    operations: list[str] | None
+    notify_users: bool
+
+
+class Changed(Status):
+    """The status after a command, and the windows that it opened, ended or moved."""
+
+    changed: list[Window]
+
+
+class BlockedOperation(_Document):
+    """A type that is refused now."""
+
+    operation_type: str
+    description: str
+    blocked_since: str
+    attempt_count: int
+
+
+class BlockedOperations(_Document):
+    """Every type that is refused now, and how often it was."""
+
+    blocked_operations: list[BlockedOperation]
+
+
+class Message(_Document):
+    """What to tell users; the two optional fields stand there when an operation was asked about."""
+
+    is_active: bool
+    message: str
+    reason: str
+    operation_type: str | None = None
+    is_blocked: bool | None = None
+
+
+class Health(_Document):
+    """Whether maintenance mode itself works in this process."""
+
+    status: Literal["ok", "degraded"]
+    is_active: bool
+    is_enforcing: bool
+    is_stale: bool
+    revision: int
+
+
+class OldestRequest(_Document):
+    """The oldest request in flight that is refused now; its age in seconds."""
+
+    method: str
+    path: str
+    age: float
+
+
+class Worker(_Document):
+    """What one process reported last; ages are seconds."""
+
+    id: str
+    host: str
+    pid: int
+    framework: str
+    started_at: str
+    heartbeat_age: float
+    acknowledged_revision: int | None
+    in_flight: dict[str, int]
+    bypassing: int
+    oldest: OldestRequest | None
+
+
+class Quiescence(_Document):
+    """The proof that the system is quiet, or what stands in its way."""
+
+    quiesced: bool
+    revision: int
+    at: str
+    holds_until: str
+    confirmed: list[str]
+    unconfirmed: list[str]
+    in_flight: dict[str, int]
+    obstacles: list[str]
+    workers: list[Worker]
+
+
+class Enable(_Document):
+    """Opens a window now."""
+
+    reason: str = Field(min_length=1, max_length=1000)
+    mode: ModeName = "normal"
+    duration: float | None = Field(None, description="Estimate in seconds; ends nothing.")
+    timeout: float | None = Field(None, description="Seconds after which the window is over by itself.")
+    operations: list[str] | None = Field(None, description="Types to cover; left out: the mode's default.")
+    notify_users: bool = True
+
+
+class Disable(_Document):
+    """Ends the open window, the one named, or all."""
+
+    window_id: str | None = None
+    all: bool = False
+
+
+class Extend(_Document):
+    """Moves the estimate and the timeout of the open window, or of the one named."""
+
+    by: float = Field(description="Seconds.")
+    window_id: str | None = None
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = Field(None, description="What was not valid (400).")

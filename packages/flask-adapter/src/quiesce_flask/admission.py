@@ -1,0 +1,91 @@
+"""One service's gate as WSGI uses it: enter, judge, ask who it is, count, refuse."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from quiesce import ApiResponse, Caller, Decision, EnhancedMaintenanceModeService, Gate, Refusals
+
+from .identifying import Identifier, RequestCaller
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class Admission:
+    """Decides on requests; the gate is made by the first of them, since making it opens the machine's board.
+
+    Attributes:
+        gate: there from the first ``enter`` on.
+        enter: makes the entry, looks, returns its token, negated when it must be judged; the gate's own.
+        leave: ends the entry; the gate's own, there from the first ``enter`` on.
+        key: under which a request's environ holds its token while it is in flight here.
+        identifier: whom to ask; ``None``: nobody passes what is closed.
+    """
+
+    __slots__ = ("_exempt_paths", "_refusals", "_service", "enter", "gate", "identifier", "key", "leave")
+    gate: Gate
+    leave: Callable[[int], None]
+
+    def __init__(
+        self, service: EnhancedMaintenanceModeService, *, identifier: Identifier | None, exempt_paths: Iterable[str]
+    ) -> None:
+        self.enter: Callable[[str, str], int] = self._enter_first
+        self.key = f"quiesce.token.{id(service):x}"
+        self.identifier = identifier
+        self._service = service
+        self._exempt_paths = tuple(exempt_paths)
+        self._refusals = Refusals()
+
+    def judge(self, token: int, environ: WSGIEnvironment) -> Decision:
+        """Return the final decision on an entered request, counted; may wait for the store when the lease lapsed."""
+        gate = self.gate
+        decision = gate.judge(token) or gate.revive_and_judge(token)
+        if decision.is_allowed:
+            return decision
+        user = ""
+        identifier = self.identifier
+        if identifier is not None and identifier.is_credentialed(environ):
+            principal = identifier.identify(environ)
+            if principal is not None:
+                user = str(principal.user_id)
+                if principal.is_admin:
+                    return gate.bypass(token, decision, user=user)
+        gate.refuse(token, decision, user=user)
+        return decision
+
+    def caller(self, environ: WSGIEnvironment) -> Caller | None:
+        """Return whom guards in the view may ask who it is, ``None`` when nobody can know."""
+        identifier = self.identifier
+        if identifier is None or not identifier.is_credentialed(environ):
+            return None
+        return RequestCaller(identifier, environ)
+
+    def render(self, decision: Decision, environ: WSGIEnvironment) -> ApiResponse:
+        """Return the 503 that this request is answered with."""
+        return self._refusals.render(decision, accept=environ.get("HTTP_ACCEPT", ""), now=datetime.now(UTC))
+
+    def refuse(self, decision: Decision, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        """Answer with the 503 and return its body.
+
+        While an exception is being handled, the response takes the place of one that was started; if bytes of that
+        are out, the server raises the exception again (PEP 3333, "Error Handling").
+        """
+        answer = self.render(decision, environ)
+        error = sys.exc_info()
+        if error[0] is None:
+            start_response("503 Service Unavailable", list(answer.headers))
+        else:
+            start_response("503 Service Unavailable", list(answer.headers), error)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+
+    def _enter_first(self, method: str, path: str) -> int:
+        gate = self._service.gate
+        gate.policy.exempt(self._exempt_paths)
+        self.gate = gate
+        self.leave = gate.leave
+        self.enter = gate.enter
+        return gate.enter(method, path)

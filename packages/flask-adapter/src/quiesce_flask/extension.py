@@ -1,0 +1,98 @@
+"""``init_app``: everything that a Flask application needs, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flask import Flask, Response, current_app, request
+
+from quiesce import (
+    EnhancedMaintenanceModeService,
+    InvalidValueError,
+    MaintenanceStatusAPI,
+    OperationRefusedError,
+)
+
+from .blueprint import make_blueprint
+from .commands import maintenance_commands
+from .identifying import FlaskIdentify, in_request_context
+from .middleware import MaintenanceModeMiddleware
+from .resolving import view_operation_resolver
+from .responses import to_response
+from .second_look import install_second_look
+
+_KEY = "quiesce"
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceExtension:
+    """What ``app.extensions["quiesce"]`` holds."""
+
+    service: EnhancedMaintenanceModeService
+    middleware: MaintenanceModeMiddleware
+
+
+def init_app(
+    app: Flask,
+    *,
+    service: EnhancedMaintenanceModeService | None = None,
+    identify: FlaskIdentify | None = None,
+    credential_headers: Iterable[str] = (),
+) -> EnhancedMaintenanceModeService:
+    """Put maintenance mode onto an application, and return its service.
+
+    Installs the middleware around ``app.wsgi_app``, the endpoints, ``flask maintenance``, and the 503 for
+    ``service.guard``. Reaches no store and starts nothing: a process registers with its first request. Call it after
+    other extensions have wrapped ``app.wsgi_app``, so that what they mount is covered.
+
+    Args:
+        app: the application.
+        service: whose windows hold; ``None``: one by the settings of the environment, under ``app.config``'s
+            ``MAINTENANCE_…``, ``EMERGENCY_MODE_…`` and ``TEST_MODE_…`` keys.
+        identify: called with the request, in a request context (``session``, ``current_user`` work), when a request
+            that carries a credential would be refused; returns a ``Principal`` or ``None``. It must not read the
+            body, and ``before_request`` functions have not run. ``None``: nobody passes what is closed.
+        credential_headers: headers besides ``Cookie`` and ``Authorization`` by which a request may be somebody's.
+
+    Raises:
+        InvalidValueError: the application has maintenance mode already, or ``identify`` cannot be used.
+        SettingsError: settings are wrong; every fault is listed.
+    """
+    if _KEY in app.extensions:
+        raise InvalidValueError("app", f"{app.name!r} has maintenance mode already; call init_app once")
+    if service is None:
+        service = EnhancedMaintenanceModeService(app.config)
+    api = MaintenanceStatusAPI(service)
+    middleware = MaintenanceModeMiddleware(
+        app.wsgi_app,
+        service=service,
+        identify=None if identify is None else in_request_context(app, identify),
+        credential_headers=credential_headers,
+        exempt_paths=[route.path for route in api.routes],
+    )
+    app.register_blueprint(make_blueprint(api, identifier=middleware.admission.identifier))
+    service.adopt_framework("flask")
+    service.classifier.add_resolver(view_operation_resolver(app))
+
+    def answer_refusal(error: OperationRefusedError) -> Response:
+        return to_response(middleware.admission.render(error.decision, request.environ))
+
+    app.register_error_handler(OperationRefusedError, answer_refusal)
+    install_second_look(app, middleware.admission)
+    app.cli.add_command(maintenance_commands(service))
+    app.wsgi_app = middleware  # type: ignore[method-assign] # the documented way to add a WSGI middleware
+    app.extensions[_KEY] = MaintenanceExtension(service, middleware)
+    return service
+
+
+def get_service(app: Flask | None = None) -> EnhancedMaintenanceModeService:
+    """Return the service of ``app``, or of the current application.
+
+    Raises:
+        InvalidValueError: ``init_app`` was not called on it.
+    """
+    extension: MaintenanceExtension | None = (app or current_app).extensions.get(_KEY)
+    if extension is None:
+        raise InvalidValueError("app", "has no maintenance mode; call init_app first")
+    return extension.service

@@ -1,0 +1,207 @@
+"""The product's own endpoints inside an application, and their place in OpenAPI."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel
+from starlette.applications import Starlette
+
+from quiesce import ConflictError, InvalidValueError, MaintenanceStatusAPI
+from quiesce_fastapi import init_app, models
+
+ANSWERS: dict[str, type[BaseModel]] = {
+    "/api/maintenance/status": models.Status,
+    "/api/maintenance/blocked-operations": models.BlockedOperations,
+    "/api/maintenance/message": models.Message,
+    "/api/maintenance/message?operation=payments": models.Message,
+    "/api/health/maintenance": models.Health,
+    "/api/maintenance/quiescence": models.Quiescence,
+}
+TOKEN = "a-token-for-these-tests"
+BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
+
+
+def assert_same(model: type[BaseModel], document: dict[str, Any]) -> None:
+    """The document has the model's fields and types, no more and no fewer."""
+    model.model_validate(document, strict=True)
+    optional = {name for name, field in model.model_fields.items() if not field.is_required()}
+    assert set(model.model_fields) - optional <= set(document) <= set(model.model_fields)
+
+
+class TestModels:
+    """OpenAPI must not promise what the API does not send."""
+
+    @pytest.mark.parametrize("target", ANSWERS)
+    @pytest.mark.parametrize("mode", [None, "normal", "emergency", "test"])
+    def test_an_answer_is_what_its_model_says(
+        self, make_service: Any, drive: Any, target: str, mode: str | None
+    ) -> None:
+        """With and without a window, with a request in flight."""
+        service = make_service(admin_token=TOKEN)
+        app = FastAPI()
+        init_app(app, service=service)
+        service.start()
+        token = abs(service.gate.enter("POST", "/items"))
+        if mode is not None:
+            service.enable(reason="upgrade", mode=mode, duration=60, operations=None, actor="ops")
+
+        path, _, query = target.partition("?")
+        status, body = drive(app, "GET", path, headers=[BEARER], query_string=query.encode())
+        service.gate.leave(token)
+
+        assert status == 200
+        assert_same(ANSWERS[target], json.loads(body))
+
+    def test_a_command_is_what_its_model_says(self, make_service: Any, drive: Any) -> None:
+        """The answers to commands, and a problem."""
+        app = FastAPI()
+        init_app(app, service=make_service(admin_token=TOKEN))
+
+        def command(name: str, body: str) -> tuple[int, dict[str, Any]]:
+            incoming = [{"type": "http.request", "body": body.encode(), "more_body": False}]
+            headers = [BEARER, (b"content-type", b"application/json")]
+            scope = drive.scope("POST", f"/api/maintenance/{name}", headers=headers)
+            sent = drive.run(app, scope, incoming)
+            return sent[0]["status"], json.loads(sent[1]["body"])
+
+        for name, body in (
+            ("enable", '{"reason": "x", "duration": 60, "operations": ["payments"]}'),
+            ("extend", '{"by": 60}'),
+            ("disable", "{}"),
+        ):
+            status, document = command(name, body)
+            assert status == 200
+            assert_same(models.Changed, document)
+            assert_same(models.Window, document["changed"][0])
+        status, document = command("enable", '{"reason": "", "oops": 1}')
+        assert status == 400
+        assert_same(models.Problem, document)
+
+    def test_every_endpoint_stands_in_openapi_with_its_problems(self, service: Any) -> None:
+        """A client generated from the schema knows the errors too."""
+        app = FastAPI()
+        assert app.openapi()["paths"] == {}
+        init_app(app, service=service)
+
+        paths = app.openapi()["paths"]
+
+        routes = MaintenanceStatusAPI(service).routes
+        assert {(route.path, route.method.lower()) for route in routes} == {
+            (path, method) for path, item in paths.items() for method in item
+        }
+        for route in routes:
+            described = paths[route.path][route.method.lower()]
+            expected = {"200", "503"} | ({"401", "403"} if route.needs_admin else set())
+            assert expected <= set(described["responses"])
+            assert "application/problem+json" in described["responses"]["503"]["content"]
+            assert described["summary"] == route.summary
+            assert ("requestBody" in described) == (route.method == "POST")
+        assert len({item["operationId"] for path in paths.values() for item in path.values()}) == len(routes)
+
+
+class TestReach:
+    """Nothing in the application gets between an operator and the endpoints."""
+
+    def test_a_route_for_every_path_does_not_hide_them(self, service: Any, drive: Any) -> None:
+        """Single-page applications answer every path with the same page."""
+        app = FastAPI()
+        app.add_api_route("/{path:path}", lambda path: "page", methods=["GET", "POST"])
+        init_app(app, service=service)
+
+        assert drive(app, "GET", "/anything") == (200, b'"page"')
+        assert json.loads(drive(app, "GET", "/api/maintenance/status")[1])["is_active"] is False
+
+    def test_dependencies_of_the_application_do_not_lock_them(self, service: Any, drive: Any) -> None:
+        """They judge for themselves who may command; the status is for all."""
+
+        def locked() -> None:
+            raise HTTPException(401)
+
+        app = FastAPI(dependencies=[Depends(locked)])
+        init_app(app, service=service)
+
+        assert drive(app, "GET", "/api/maintenance/status")[0] == 200
+        assert drive(app, "POST", "/api/maintenance/disable")[0] == 401
+
+    @pytest.mark.parametrize("build", [FastAPI, Starlette])
+    def test_head_is_answered_as_get(self, service: Any, drive: Any, build: Any) -> None:
+        """Monitors probe with HEAD."""
+        app = build()
+        init_app(app, service=service)
+
+        assert drive(app, "HEAD", "/api/health/maintenance") == (200, b"")
+
+    def test_a_body_without_an_end_is_not_read_to_it(self, service: Any, drive: Any) -> None:
+        """It must not fill the memory."""
+        app = FastAPI()
+        init_app(app, service=service)
+        sent: list[Any] = []
+        received = []
+
+        async def receive() -> dict[str, Any]:
+            received.append(1)
+            return {"type": "http.request", "body": b"x" * 40_000, "more_body": True}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        asyncio.run(app(drive.scope("POST", "/api/maintenance/enable"), receive, send))
+
+        assert sent[0]["status"] == 401
+        assert len(received) == 2
+
+
+class TestInitApp:
+    """One call, before the application starts, that touches nothing."""
+
+    def test_it_starts_nothing(self, make_service: Any, tmp_path: Path) -> None:
+        """A module that is imported by a tool must not make a database."""
+        before = threading.enumerate()
+        service = make_service(store_url=f"sqlite:///{tmp_path}/m.db")
+
+        init_app(FastAPI(), service=service)
+
+        assert threading.enumerate() == before
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_service_is_found_on_the_application(self, service: Any) -> None:
+        """Views reach it through ``request.app.state``."""
+        app = FastAPI()
+
+        assert init_app(app, service=service) is service
+        assert app.state.quiesce is service
+
+    def test_a_second_time_is_an_error(self, service: Any) -> None:
+        """Two gates with two services would block by two states."""
+        app = FastAPI()
+        init_app(app, service=service)
+
+        with pytest.raises(ConflictError, match="before"):
+            init_app(app, service=service)
+
+    def test_too_late_is_an_error(self, service: Any, drive: Any) -> None:
+        """Starlette builds its middleware once; a gate that is never asked is worse than none."""
+        app = FastAPI()
+        drive(app, "GET", "/")
+
+        with pytest.raises(ConflictError, match="started"):
+            init_app(app, service=service)
+
+    @pytest.mark.parametrize("wrong", [{"app": object()}, {"identify": "ann"}])
+    def test_a_wrong_argument_is_an_error_and_changes_nothing(self, service: Any, wrong: dict[str, Any]) -> None:
+        """Found when the application is built, not when the first admin is locked out."""
+        app = FastAPI()
+        routes = list(app.routes)
+
+        with pytest.raises(InvalidValueError):
+            init_app(wrong.get("app", app), service=service, identify=wrong.get("identify"))
+
+        assert app.routes == routes
+        assert not hasattr(app.state, "quiesce")

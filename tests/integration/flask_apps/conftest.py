@@ -1,0 +1,173 @@
+"""Fixtures: gunicorn around an application of this folder, on a store that the test shares."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from quiesce import EnhancedMaintenanceModeService, NoOpenWindowError, Settings
+from quiesce.testing import eventually
+
+
+class Answer(NamedTuple):
+    """A response; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Server:
+    """A gunicorn that listens.
+
+    Attributes:
+        port: where, on 127.0.0.1.
+        process: the master.
+        log: all it wrote.
+    """
+
+    def __init__(self, application: str, *options: str, folder: Path, environ: Mapping[str, str]) -> None:
+        self.log = folder / f"{application}.log"
+        command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--graceful-timeout", "5", "--chdir"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, str(Path(__file__).parent), *options, application],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environ},
+            )
+        self.port = eventually(self._find_port, within=30)
+
+    def _find_port(self) -> int:
+        assert self.process.poll() is None, self.log.read_text()
+        found = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", self.log.read_text())
+        return int(found[1]) if found else 0
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection of one's own."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """Send one request on a new connection and return the whole answer."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.request(method, path, body=body, headers=dict(headers or {}))
+            response = connection.getresponse()
+            read = response.read()
+            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, read)
+
+    def stop(self) -> None:
+        """End it as an init system would; after a while, without asking."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Site:
+    """A folder with one store, the servers that share it, and an operator who serves nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        store_url = f"sqlite:///{folder}/maintenance.db"
+        # Werkzeug sends Allow in the order of a set, which would differ from process to process.
+        self._environ = {"MAINTENANCE_STORE_URL": store_url, "SHOP_FOLDER": str(folder), "PYTHONHASHSEED": "0"}
+        self.operator = EnhancedMaintenanceModeService(Settings(store_url=store_url))
+        self._servers: list[Server] = []
+
+    def start(self, application: str, *options: str) -> Server:
+        """Start gunicorn around ``module:application`` and return when it listens."""
+        server = Server(application, *options, folder=self.folder, environ=self._environ)
+        self._servers.append(server)
+        return server
+
+    def serve(self, application: str, *options: str) -> Server:
+        """Start it and return when its two workers are registered."""
+        server = self.start(application, *options)
+        eventually(lambda: self._reach(server, 2), within=30)
+        return server
+
+    def _reach(self, server: Server, count: int) -> bool:
+        server.request("GET", "/")
+        return len(self.operator.store.workers()) >= count
+
+    def wait_quiet(self) -> None:
+        """Return when both workers have confirmed that nothing refused runs."""
+        report = self.operator.wait_until_quiesced(timeout=timedelta(seconds=20), expected_workers=2)
+        assert report.quiesced, report.obstacles
+
+    def close(self) -> None:
+        """End every server, then the operator's service."""
+        for server in self._servers:
+            server.stop()
+        self.operator.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site of one's own."""
+    with contextlib.closing(Site(tmp_path)) as site:
+        yield site
+
+
+@pytest.fixture(scope="module", params=["sync", "gthread"])
+def shared_site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Site, Server]]:
+    """A site with the shop on it, once for each kind of worker."""
+    with contextlib.closing(Site(tmp_path_factory.mktemp(request.param))) as site:
+        yield site, site.serve("shop:app", "--workers", "2", "--worker-class", request.param, "--threads", "4")
+
+
+@pytest.fixture
+def shop(shared_site: tuple[Site, Server]) -> Iterator[Server]:
+    """The server of the shared site, with no window open before and after."""
+    site, server = shared_site
+    yield server
+    with contextlib.suppress(NoOpenWindowError):
+        site.operator.disable(end_all=True, actor="tests")
+
+
+@pytest.fixture
+def shop_site(shared_site: tuple[Site, Server]) -> Site:
+    """The shared site."""
+    return shared_site[0]
+
+
+class HttpbinSite(NamedTuple):
+    """PyPI's httpbin twice: as it is, and with maintenance mode."""
+
+    site: Site
+    bare: Server
+    guarded: Server
+
+
+@pytest.fixture(scope="module")
+def shared_httpbin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpbinSite]:
+    """Both servers, for all tests of a module."""
+    with contextlib.closing(Site(tmp_path_factory.mktemp("httpbin"))) as site:
+        bare = site.start("httpbin:app", "--workers", "2")
+        yield HttpbinSite(site, bare, site.serve("guarded_httpbin:app", "--workers", "2"))
+
+
+@pytest.fixture
+def httpbin(shared_httpbin: HttpbinSite) -> Iterator[HttpbinSite]:
+    """Both servers, with no window open before and after."""
+    yield shared_httpbin
+    with contextlib.suppress(NoOpenWindowError):
+        shared_httpbin.site.operator.disable(end_all=True, actor="tests")
