@@ -206,6 +206,31 @@ class TestBodies:
         assert seen == [1]
         assert not guarded.gate.in_flight
 
+    def test_a_body_left_in_the_middle_is_closed_by_the_server_alone(
+        self, guarded: EnhancedMaintenanceModeService
+    ) -> None:
+        """An iterator that is dropped half read must not be closed a second time: its callbacks would run twice."""
+        closed = []
+
+        class Body:
+            def __iter__(self) -> Iterator[bytes]:
+                return self
+
+            def __next__(self) -> bytes:
+                return b"ab"
+
+            def close(self) -> None:
+                closed.append(len(guarded.gate.in_flight))
+
+        body: Any = Server(MaintenanceModeMiddleware(answering(Body()), service=guarded)).call()
+        for piece in body:
+            assert piece == b"ab"
+            break
+        gc.collect()
+        body.close()
+
+        assert closed == [1]
+
     @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
     def test_an_error_ends_the_entry_and_goes_on(
         self, guarded: EnhancedMaintenanceModeService, error: type[BaseException]

@@ -16,24 +16,45 @@ def order(name: str) -> tuple[int, str]:
 
 
 def faults_of(path: Path) -> list[str]:
-    """What an ``__init__.py`` holds besides its docstring, imports and a sorted ``__all__`` of what it imports."""
+    """What an ``__init__.py`` holds besides its docstring, imports and a sorted ``__all__`` of what it imports.
+
+    One that imports only when asked (PEP 562) names the same in three places: for type checkers, in ``_ROOMS``, and in
+    ``__all__``.
+    """
     faults: list[str] = []
     names: list[str] | None = None
     bound: set[str] = set()
+    late: set[str] = set()
+    rooms: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
             case ast.Import() | ast.ImportFrom():
-                bound |= {alias.asname or alias.name for alias in node.names} - {"annotations"}
+                bound |= imported(node)
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body, orelse=[]):
+                late |= {name for statement in body for name in imported(statement)}
+            case ast.Assign(targets=[ast.Name(id="_ROOMS")]):
+                rooms |= set(ast.literal_eval(node.value))
+            case ast.FunctionDef(name="__getattr__"):
+                pass
             case ast.Assign(targets=[ast.Name(id="__all__")]):
                 names = ast.literal_eval(node.value)
             case ast.Expr(value=ast.Constant(value=str())):
                 pass
             case _:
                 faults.append(f"line {node.lineno}: more than a re-export")
+    bound |= late
     if names is None:
         return faults + ["no __all__"] * bool(bound)
+    faults += [f"_ROOMS differs from what type checkers see: {sorted(late ^ rooms)}"] * (late != rooms)
     faults += ["__all__ is not sorted"] * (names != sorted(set(names), key=order))
     return faults + [f"__all__ differs from the imports: {sorted(bound ^ set(names))}"] * (bound != set(names))
+
+
+def imported(node: ast.stmt) -> set[str]:
+    """The names that a relative import binds; what comes from elsewhere is a tool, not an export."""
+    if not isinstance(node, ast.ImportFrom) or not node.level:
+        return set()
+    return {alias.asname or alias.name for alias in node.names}
 
 
 def packages(modules: Mapping[str, Path]) -> dict[str, Path]:
@@ -69,6 +90,8 @@ def test_distributions_are_typed(distributions: Mapping[str, Path]) -> None:
         "from .a import a, b\n__all__ = ['a']",
         "from .a import a\n__all__ = ['a']\ndef f(): ...",
         "from .a import A, b\n__all__ = ['b', 'A']",
+        "if TYPE_CHECKING:\n    from .a import a\n__all__ = ['a']",
+        "_ROOMS = {'a': '.a'}\n__all__ = ['a']",
     ],
 )
 def test_faulty_export_is_found(tmp_path: Path, source: str) -> None:

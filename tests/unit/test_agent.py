@@ -296,6 +296,17 @@ def test_a_sibling_takes_a_dead_process_off_the_list_but_never_one_it_cannot_see
     assert me.machine == this_machine()
 
 
+def test_a_worker_that_only_gets_health_checks_is_listed_too(agent: Agent, store: TroubledStore, gate: Gate) -> None:
+    """Else a fresh deployment behind probes alone would count as no worker at all."""
+    token = gate.enter("OPTIONS", "/health")
+    decision = gate.judge(-token)
+    gate.leave(-token)
+
+    assert decision is not None
+    assert decision.outcome is Outcome.EXEMPT
+    eventually(lambda: len(store.workers()) == 1)
+
+
 def test_a_process_that_did_not_run_for_longer_than_its_lease_asks_the_store_first(
     agent: Agent, store: TroubledStore, gate: Gate
 ) -> None:

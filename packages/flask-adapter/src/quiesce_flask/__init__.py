@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._version import __version__
-from .extension import MaintenanceExtension, get_service, init_app
-from .identifying import FlaskIdentify, Identify
-from .middleware import MaintenanceModeMiddleware
+
+if TYPE_CHECKING:
+    from .extension import MaintenanceExtension, get_service, init_app
+    from .identifying import FlaskIdentify, Identify
+    from .middleware import MaintenanceModeMiddleware
 
 __all__ = [
     "FlaskIdentify",
@@ -16,3 +21,19 @@ __all__ = [
     "get_service",
     "init_app",
 ]
+
+_ROOMS = {
+    "FlaskIdentify": ".identifying",
+    "Identify": ".identifying",
+    "MaintenanceExtension": ".extension",
+    "MaintenanceModeMiddleware": ".middleware",
+    "get_service": ".extension",
+    "init_app": ".extension",
+}
+
+
+def __getattr__(name: str) -> object:
+    # The core imports every installed plugin; an application of another framework must not pay 15 MB for this one.
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ROOMS[name], __name__), name)

@@ -51,6 +51,7 @@ class Gate:
         self._in_flight: dict[int, tuple[float, str, str, bool]] = {}
         self._next_token = itertools.count(1).__next__
         self._was_started = False
+        self._is_reviving = False
         self._is_stale = False
         self._lease_until = -1.0
         # With nothing open, the hot path compares these two and the board's word, nothing else.
@@ -85,18 +86,30 @@ class Gate:
             self.renew()
         snapshot = self._snapshot
         decision = snapshot.decisions.get((method, path)) or self._decide(snapshot, method, path)
-        if started >= self._lease_until and not self._may_pass_without_lease(decision):
-            return None
+        if started >= self._lease_until and not self.has_lease:
+            if not self._may_pass_without_lease(decision):
+                return None
+            self._revive_soon()
         if decision.outcome is _WOULD_BLOCK:
             self.tally.add(decision, path=path, user="")
         return decision
 
     def _may_pass_without_lease(self, decision: Decision) -> bool:
-        return (
-            self.has_lease  # renewed since the request entered
-            or decision.outcome is Outcome.EXEMPT
-            or (self._was_started and decision.operation == OperationType.READ_OPERATIONS)
+        return decision.outcome is Outcome.EXEMPT or (
+            self._was_started and decision.operation == OperationType.READ_OPERATIONS
         )
+
+    def _revive_soon(self) -> None:
+        """Revive beside the request: a worker that only gets health checks is to be listed too."""
+        if self._revive is not None and not self._is_reviving:
+            self._is_reviving = True
+            threading.Thread(target=self._revive_aside, name="quiesce-revival", daemon=True).start()
+
+    def _revive_aside(self) -> None:
+        try:
+            self.revive()
+        finally:
+            self._is_reviving = False
 
     def bypass(self, token: int, decision: Decision, *, user: str) -> Decision:
         """Let a refused request pass, mark its entry, count it; return the decision that then holds."""

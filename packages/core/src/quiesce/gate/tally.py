@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..model import CountKey, Decision, Outcome
 
@@ -55,19 +55,29 @@ class Tally:
 
     def _fold(self) -> None:
         folded = self._folded
+        refused: dict[int, int] = {}  # by identity: one decision serves all requests of a kind, and hashing it is dear
+        decisions: dict[int, Decision] = {}
         for _ in range(len(self._pending)):
             decision, path, user = self._pending.popleft()
-            outcome = decision.outcome
-            if outcome is not Outcome.BYPASSED:
+            if decision.outcome is not Outcome.BYPASSED:
                 if len(folded.samples) < _MOST_LINES:
                     folded.samples.append((decision, path, user))
                 else:
                     folded.unlogged += 1
-            if decision.window is None:
-                continue
-            key = CountKey(
-                decision.window.id, decision.operation.name, outcome, path if outcome is Outcome.WOULD_BLOCK else ""
-            )
-            if key not in folded.counts and len(folded.counts) >= _MOST_PATHS:
-                key = CountKey(key.window_id, key.operation, outcome, OTHER_PATHS if key.path else "")
-            folded.counts[key] += 1
+            if decision.outcome is Outcome.WOULD_BLOCK:
+                self._count(decision, path, 1)
+            else:
+                identity = id(decision)
+                decisions[identity] = decision
+                refused[identity] = refused.get(identity, 0) + 1
+        for identity, count in refused.items():
+            self._count(decisions[identity], "", count)
+
+    def _count(self, decision: Decision, path: str, count: int) -> None:
+        if decision.window is None:
+            return
+        counts = self._folded.counts
+        key = CountKey(decision.window.id, decision.operation.name, decision.outcome, path)
+        if path and key not in counts and len(counts) >= _MOST_PATHS:
+            key = replace(key, path=OTHER_PATHS)
+        counts[key] += count

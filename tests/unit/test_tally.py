@@ -1,0 +1,74 @@
+"""Counting decisions in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from quiesce import Decision, MaintenanceWindow, Mode, OperationType, Outcome
+from quiesce.gate.tally import OTHER_PATHS, Tally
+
+WINDOW = MaintenanceWindow(
+    id="w", mode=Mode.NORMAL, reason="work", owner="ann", starts_at=datetime(2030, 1, 1, tzinfo=UTC)
+)
+REFUSED = Decision(Outcome.REFUSED, OperationType.JOB_CREATION, "rule", WINDOW, 1)
+WOULD_BLOCK = replace(REFUSED, outcome=Outcome.WOULD_BLOCK)
+
+
+def test_every_decision_is_counted_once_also_beyond_what_is_kept_pending() -> None:
+    """attempt_count is a number that people quote."""
+    tally = Tally()
+
+    for _ in range(45_000):
+        tally.add(REFUSED, path="/api/jobs", user="")
+
+    (key,) = (taken := tally.take()).counts
+    assert (key.window_id, key.operation, key.path) == ("w", "job_creation", "")
+    assert taken.counts[key] == 45_000
+    assert len(taken.samples) + taken.unlogged == 45_000
+    assert len(taken.samples) <= 100
+    assert not tally.take().counts
+
+
+def test_many_threads_lose_nothing() -> None:
+    """Requests are decided on many threads at once, and the agent takes on another."""
+    tally = Tally()
+    taken = 0
+
+    def add() -> None:
+        for _ in range(15_000):
+            tally.add(REFUSED, path="/api/jobs", user="")
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        taken += tally.take().counts.total()
+    taken += tally.take().counts.total()
+
+    assert taken == 60_000
+
+
+def test_a_flood_of_paths_in_a_test_window_is_summed_up() -> None:
+    """A scanner must not fill the store with paths."""
+    tally = Tally()
+
+    for number in range(3_000):
+        tally.add(WOULD_BLOCK, path=f"/{number}", user="")
+
+    counts = tally.take().counts
+    assert counts.total() == 3_000
+    assert len(counts) <= 501
+    assert sum(count for key, count in counts.items() if key.path == OTHER_PATHS) == 2_500
+
+
+def test_a_refusal_without_a_window_is_logged_but_counted_for_none() -> None:
+    """MAINTENANCE_ON_STALE=refuse-writes refuses without any window."""
+    tally = Tally()
+
+    tally.add(replace(REFUSED, window=None), path="/orders", user="bob")
+
+    taken = tally.take()
+    assert not taken.counts
+    assert len(taken.samples) == 1
