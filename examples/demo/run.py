@@ -1,0 +1,189 @@
+"""One whole maintenance cycle on two real applications: every question, and its answer.
+
+Run it with ``nox -s demo``; ``nox -s demo -- --serve`` leaves everything running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import httpx
+from servers import Demo, Shop, running
+
+from quiesce import EnhancedMaintenanceModeService, Outcome, Settings
+
+BROWSER = {"Accept": "text/html"}
+QUIESCE = str(Path(sys.executable).with_name("quiesce"))
+
+
+class Walk:
+    """Asks, prints, and stops at the first surprise."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.demo = demo
+        self.visitor = httpx.Client(timeout=20)
+        self.admins = {shop: self._signed_in(shop, "root") for shop in demo.shops}
+        self.users = {shop: self._signed_in(shop, "bob") for shop in demo.shops}
+
+    def title(self, text: str) -> None:
+        """Begin a part."""
+        print(f"\n== {text}")
+
+    def expect(self, question: str, answer: object, expected: object) -> None:
+        """Print an answer; stop if it is not the expected one."""
+        print(f"   {question:<64} {answer}")
+        if answer != expected:
+            raise SystemExit(f"SURPRISE: expected {expected}")
+
+    def quiesce(self, *arguments: str) -> tuple[int, dict[str, object]]:
+        """Run the command line as an operator would; return its exit code and what it says."""
+        print(f"   $ quiesce {' '.join(arguments)}")
+        done = subprocess.run(
+            [QUIESCE, *arguments, "--json"],
+            env=self.demo.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in {0, 3, 5}:
+            raise SystemExit(f"SURPRISE: exit code {done.returncode}: {done.stderr}")
+        return done.returncode, json.loads(done.stdout or "{}")
+
+    def everywhere(self, question: str, method: str, path: str, expected: int, **clients: object) -> None:
+        """Ask every application often enough that each of its workers answers."""
+        for shop in self.demo.shops:
+            answers = {self._client(shop, clients).request(method, shop.url + path).status_code for _ in range(12)}
+            self.expect(f"{shop.name}: {question}", *_only(answers), expected)
+
+    def _client(self, shop: Shop, clients: dict[str, object]) -> httpx.Client:
+        who = clients.get("who")
+        return {"admin": self.admins[shop], "user": self.users[shop]}.get(str(who), self.visitor)
+
+    def _signed_in(self, shop: Shop, user: str) -> httpx.Client:
+        client = httpx.Client(timeout=20)
+        client.post(f"{shop.url}/login", data={"user": user}).raise_for_status()
+        return client
+
+
+def walk(demo: Demo) -> None:
+    """Walk open, normal, off, emergency, off, test."""
+    walk = Walk(demo)
+    walk.title("Open: nothing is refused")
+    walk.everywhere("GET /items?", "GET", "/items", 200)
+    walk.everywhere("POST /items?", "POST", "/items", 201)
+
+    walk.title("Normal maintenance, with a slow write in flight")
+    finished: list[float] = []
+    writers = [threading.Thread(target=_slow_write, args=(shop, finished)) for shop in demo.shops]
+    for writer in writers:
+        writer.start()
+    time.sleep(1)  # let the slow writes get going
+    code, _ = walk.quiesce("enable", "--reason", "Database upgrade", "--duration", "45m", "--wait", "20s")
+    returned = time.monotonic()
+    for writer in writers:
+        writer.join()
+    walk.expect("exit code: 0 means that the system is quiet", code, 0)
+    in_time = [at for at in finished if at < returned]
+    walk.expect("how many of the two slow writes had ended when that was said?", len(in_time), 2)
+    walk.everywhere("POST /items by a visitor?", "POST", "/items", 503)
+    walk.everywhere("POST /items by a signed-in user?", "POST", "/items", 503, who="user")
+    walk.everywhere("POST /items by an admin?", "POST", "/items", 201, who="admin")
+    walk.everywhere("GET /items?", "GET", "/items", 200)
+    for shop in demo.shops:
+        refusal = walk.visitor.post(f"{shop.url}/items", headers=BROWSER)
+        walk.expect(
+            f"{shop.name}: does a browser get a page?", refusal.headers["content-type"], "text/html; charset=utf-8"
+        )
+        retry = int(refusal.headers["retry-after"])
+        walk.expect(
+            f"{shop.name}: Retry-After in minutes, from 45 to 50?", "yes" if 44 <= retry // 60 <= 50 else retry, "yes"
+        )
+    status = walk.visitor.get(f"{demo.shops[0].url}/api/maintenance/status").json()
+    walk.expect("what does the status say?", (status["mode"], status["reason"]), ("normal", "Database upgrade"))
+    code, _ = walk.quiesce("enable", "--reason", "Another upgrade")
+    walk.expect("a second operator gets a conflict?", code, 5)
+
+    walk.title("Off")
+    walk.quiesce("disable")
+    walk.everywhere("POST /items?", "POST", "/items", 201)
+
+    walk.title("Emergency, over HTTP")
+    enable = f"{demo.shops[1].url}/api/maintenance/enable"
+    order = {"reason": "Security incident", "mode": "emergency"}
+    walk.expect("without the token?", walk.visitor.post(enable, json=order).status_code, 401)
+    authorised = {"Authorization": f"Bearer {demo.token}"}
+    walk.expect("with the token?", walk.visitor.post(enable, json=order, headers=authorised).status_code, 200)
+    walk.everywhere("GET /items?", "GET", "/items", 503)
+    walk.everywhere("GET /items by an admin?", "GET", "/items", 200, who="admin")
+    walk.everywhere("is the health check still green?", "GET", "/api/health/maintenance", 200)
+
+    walk.title("Off")
+    walk.quiesce("disable")
+    walk.everywhere("GET /items?", "GET", "/items", 200)
+
+    walk.title("Test: judges live traffic, refuses nothing")
+    walk.quiesce("enable", "--mode", "test", "--reason", "Rehearsal")
+    walk.everywhere("POST /items?", "POST", "/items", 201)
+    walk.expect("how many would have been refused?", _would_be_refusals(demo, at_least=24), 24)
+    walk.quiesce("disable")
+    print("\nThe whole cycle went as promised.")
+
+
+def _slow_write(shop: Shop, finished: list[float]) -> None:
+    response = httpx.post(f"{shop.url}/items?seconds=4", timeout=20)
+    if response.status_code == 201:
+        finished.append(time.monotonic())
+
+
+def _would_be_refusals(demo: Demo, *, at_least: int) -> int:
+    """Return the count over all workers; they hand theirs in once a second."""
+    service = EnhancedMaintenanceModeService(Settings(store_url=demo.environment["MAINTENANCE_STORE_URL"]))
+    deadline = time.monotonic() + 10
+    while True:
+        counts = service.blocked_counts().items()
+        total = sum(count for key, count in counts if key.outcome is Outcome.WOULD_BLOCK)
+        if total >= at_least or time.monotonic() > deadline:
+            service.close()
+            return total
+        time.sleep(0.05)
+
+
+def _only(answers: set[int]) -> tuple[object]:
+    return (next(iter(answers)) if len(answers) == 1 else sorted(answers),)
+
+
+def serve(demo: Demo) -> None:
+    """Leave everything running and say what to try."""
+    print("\nStill running; end it with Ctrl-C. Try, in another terminal:\n")
+    print(f"  export MAINTENANCE_STORE_URL={demo.environment['MAINTENANCE_STORE_URL']}")
+    print(f"  {QUIESCE} enable --reason 'Trying it out' --wait 10s")
+    for shop in demo.shops:
+        print(f"  curl -i -X POST {shop.url}/items        # {shop.name}")
+    print(f"  curl {demo.shops[0].url}/api/maintenance/status")
+    print(f"  {QUIESCE} disable\n")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("Ending.")
+
+
+def main() -> None:
+    """Run the demo."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--serve", action="store_true", help="leave everything running afterwards")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="quiesce-demo-") as folder, running(Path(folder)) as demo:
+        walk(demo)
+        if options.serve:
+            serve(demo)
+
+
+if __name__ == "__main__":
+    main()

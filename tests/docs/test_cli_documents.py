@@ -1,0 +1,117 @@
+"""The documents in the reference of the command line have the shape of those that the commands print."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quiesce import EnhancedMaintenanceModeService, Settings
+from quiesce.cli.program import program
+from quiesce.testing import eventually
+
+COMMANDS = {
+    "enable": ["--reason", "Database upgrade", "--duration", "45m", "--block", "job_creation", "--wait", "30s"],
+    "status": [],
+    "wait": ["--timeout", "30s"],
+    "explain": ["POST", "/api/jobs"],
+    "extend": ["1h"],
+    "disable": [],
+    "plugins": [],
+}
+OPERATIONS = frozenset({"in_flight", "refused", "bypassed", "would_block"})
+"""Objects whose keys are names of operations, and so are not compared."""
+
+
+def shape(value: object, *, name: str = "") -> object:
+    """Return the type of a value, with the names and types of what is in it."""
+    match value:
+        case dict() if name in OPERATIONS:
+            return "counts"
+        case dict():
+            return {key: shape(inner, name=key) for key, inner in value.items()}
+        case list():
+            return "list"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+    return "null" if value is None else "text"
+
+
+def documented(root: Path, heading: str) -> object:
+    page = (root / "docs/reference/cli.md").read_text(encoding="utf-8")
+    section = re.search(rf"^##+ {heading}\n(.*?)(?=^##|\Z)", page, re.DOTALL | re.MULTILINE)
+    assert section is not None
+    (block,) = re.findall(r"^```\w+\n(.*?)^```$", section[1], re.DOTALL | re.MULTILINE)
+    return json.loads(block)
+
+
+@pytest.fixture
+def store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EnhancedMaintenanceModeService]:
+    """A store with one worker, which the commands find by the environment."""
+    monkeypatch.setenv("MAINTENANCE_STORE_URL", f"sqlite:///{folder}/maintenance.db")
+    service = EnhancedMaintenanceModeService(Settings(store_url=f"sqlite:///{folder}/maintenance.db"))
+    service.start()
+    yield service
+    service.close()
+
+
+def test_commands_print_the_documented_shapes(
+    store: EnhancedMaintenanceModeService, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scripts read these fields: their names, and the types of their values."""
+    shapes = {}
+    for command, arguments in COMMANDS.items():
+        assert program.main([command, *arguments, "--json"], "quiesce", standalone_mode=False) == 0
+        shapes[command] = shape(json.loads(capsys.readouterr().out))
+
+    expected = {command: shape(documented(root, f"`{command}`")) for command in COMMANDS}
+    # An example may name the operations that a window covers, or the mode's default: `null`.
+    assert without_operations(shapes) == without_operations(expected)
+
+
+def test_lists_hold_the_documented_objects(
+    store: EnhancedMaintenanceModeService, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The examples leave some lists empty; the text says what is in them."""
+    program.main(["enable", "--reason", "Database upgrade", "--json"], "quiesce", standalone_mode=False)
+    window = json.loads(capsys.readouterr().out)["window"]
+    eventually(lambda: bool(store.store.workers()))
+    program.main(["status", "--json"], "quiesce", standalone_mode=False)
+    status = json.loads(capsys.readouterr().out)
+    program.main(["plugins", "--json"], "quiesce", standalone_mode=False)
+    plugins = json.loads(capsys.readouterr().out)["plugins"]
+    program.main(["disable", "--json"], "quiesce", standalone_mode=False)
+    ended = json.loads(capsys.readouterr().out)["ended"]
+
+    page = (root / "docs/reference/cli.md").read_text(encoding="utf-8")
+    worker = page.partition("A worker in it has ")[2].partition("(`null`")[0]
+    example = documented(root, "`plugins`")
+
+    assert [set(item) for item in (*status["windows"], *ended)] == [set(window)] * 2
+    assert list(status["quiescence"]["workers"][0]) == re.findall(r"`(\w+)`", worker)
+    assert isinstance(example, dict)
+    assert [set(plugin) for plugin in plugins] == [set(example["plugins"][0])] * len(plugins)
+    assert plugins
+
+
+def test_error_is_the_documented_one(
+    store: EnhancedMaintenanceModeService, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example is a whole error, to the letter."""
+    code = program.main(["disable", "--json"], "quiesce", standalone_mode=False)
+
+    expected = documented(root, "Errors as documents")
+    assert json.loads(capsys.readouterr().err) == expected
+    assert isinstance(expected, dict)
+    assert code == expected["exit_code"]
+
+
+def without_operations(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: without_operations(inner) for key, inner in value.items() if key != "operations"}
+    return value

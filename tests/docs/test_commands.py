@@ -1,0 +1,240 @@
+"""The commands in the documents, run in order on real servers, as a reader would run them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from quiesce.testing import eventually
+
+SERVERS = frozenset({"flask", "gunicorn", "uvicorn"})
+SETTING_UP = frozenset({"mkdir", "pip", "python3"})  # see test_setting_up.py
+
+# Where gunicorn listens, and a sign that the tutorial's slow write has begun: else the window might overtake it.
+GUNICORN = """
+import pathlib, time
+
+bind = "127.0.0.1:{port}"
+control_socket_disable = True
+really_sleep = time.sleep
+
+
+def sleep(seconds):
+    if seconds == 5:
+        pathlib.Path("sleeping").touch()
+    really_sleep(seconds)
+
+
+time.sleep = sleep
+"""
+
+CURL = argparse.ArgumentParser("curl", exit_on_error=False)
+CURL.add_argument("-s", action="store_true")
+CURL.add_argument("-i", action="store_true")
+CURL.add_argument("-X", dest="method")
+CURL.add_argument("-H", dest="headers", action="append", default=[])
+CURL.add_argument("-d", dest="data")
+CURL.add_argument("url")
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a command came to: an exit code or a status, and what it said."""
+
+    code: int = -1
+    text: str = ""
+    response: httpx.Response | None = None
+
+
+class Reader:
+    """Types the commands of a document, in a folder with the files that it shows."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        (folder / "gunicorn.conf.py").write_text(GUNICORN.format(port=self._port), encoding="utf-8")
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        ports = {"FLASK_RUN_PORT": str(self._port), "UVICORN_PORT": str(self._port)}
+        self._environment = os.environ | ports | {"PATH": path, "PYTHONWARNINGS": "default"}
+
+    def type_all(self, blocks: Iterator[Any] | tuple[Any, ...]) -> list[Answer]:
+        """Run every command of the blocks, and return the answers when the last background one is done too."""
+        answers = [self.type(line) for block in blocks if block.language == "console" for line in block.commands]
+        return [answer for answer in answers if answer is not None]
+
+    def type(self, line: str) -> Answer | None:
+        """Run one command; ``None`` for one that sets the reader's machine up."""
+        words = shlex.split(line)
+        answer = Answer()
+        if words[0] in SETTING_UP:
+            return None
+        if words[0] in SERVERS:
+            self.serve(words)
+            answer.code = 0
+        elif words[0] == "quiesce":
+            self._operate(words, answer)
+        elif words[0] == "curl" and words[-1] == "&":
+            thread = threading.Thread(target=self._fetch, args=(words[1:-1], answer))
+            thread.start()
+            self._stack.callback(thread.join)
+            eventually((self._folder / "sleeping").exists, within=60)
+        elif words[0] == "curl":
+            self._fetch(words[1:], answer)
+        else:
+            pytest.fail(f"nobody knows how to run {line!r}")
+        return answer
+
+    def serve(self, words: list[str]) -> None:
+        """Start a server, and return when it answers."""
+        log = self._stack.enter_context((self._folder / "server.log").open("wb"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        self._stack.callback(end, process)
+        eventually(lambda: process.poll() is not None or self._is_up(), within=60)
+        assert process.poll() is None, (self._folder / "server.log").read_text(encoding="utf-8")
+
+    def _operate(self, words: list[str], answer: Answer) -> None:
+        done = subprocess.run(
+            words, cwd=self._folder, env=self._environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        answer.code, answer.text = done.returncode, done.stdout + done.stderr
+
+    def _fetch(self, words: list[str], answer: Answer) -> None:
+        asked = CURL.parse_args(words)
+        url = httpx.URL(asked.url if "://" in asked.url else f"http://{asked.url}")
+        assert url.host == "localhost"
+        answer.response = httpx.request(
+            asked.method or ("GET" if asked.data is None else "POST"),
+            url.copy_with(host="127.0.0.1", port=self._port),
+            headers=dict(header.split(": ", 1) for header in asked.headers),
+            content=asked.data,
+            timeout=60,
+        )
+        answer.code, answer.text = answer.response.status_code, answer.response.text
+
+    def _is_up(self) -> bool:
+        try:
+            httpx.get(self.url)  # not found, but it lists the worker, as an exempt path would not
+        except httpx.TransportError:
+            return False
+        return True
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def reader(folder: Path) -> Iterator[Reader]:
+    """A reader whose servers end with the test."""
+    with ExitStack() as stack:
+        yield Reader(folder, stack)
+
+
+@pytest.fixture
+def serve_readme(reader: Reader, blocks: Mapping[str, Any], folder: Path) -> Callable[[str, str], None]:
+    """Start an application of the README."""
+
+    def serve(framework: str, server: str) -> None:
+        (block,) = [b for b in blocks["README.md"] if b.language == "python" and f"quiesce_{framework}" in b.text]
+        (folder / "shop.py").write_text(block.text, encoding="utf-8")
+        reader.serve([server, "shop:app", "--workers", "2"])
+
+    return serve
+
+
+def test_tutorial(reader: Reader, blocks: Mapping[str, Any], write_files: Any) -> None:
+    """The page on which a newcomer decides: the slow write ends first, then nothing writes, then all is over."""
+    document = "docs/tutorial/first-window.md"
+    write_files(document)
+
+    _, items, slow, opened, refused, reading, status, explained, ended, again = reader.type_all(blocks[document])
+
+    assert (items.code, items.text) == (200, '["tea","coffee"]\n')
+    assert (opened.code, slow.code) == (0, 201), opened.text
+    assert "in flight: 1 user_data_modification" in opened.text
+    assert refused.code == 503
+    assert refused.response is not None
+    assert 0 < int(refused.response.headers["Retry-After"]) <= 33 * 60
+    assert (reading.code, status.code) == (200, 200)
+    assert status.response is not None
+    assert status.response.json()["reason"] == "Moving to a new database"
+    assert explained.code == 0
+    assert "would be refused" in explained.text
+    assert "method 'POST' may write" in explained.text
+    assert (ended.code, again.code) == (0, 201)
+
+
+@pytest.mark.parametrize(("framework", "server"), [("flask", "gunicorn"), ("fastapi", "uvicorn")])
+def test_readme(
+    framework: str, server: str, reader: Reader, serve_readme: Callable[[str, str], None], blocks: Mapping[str, Any]
+) -> None:
+    """These are all that most operators ever type."""
+    serve_readme(framework, server)
+
+    before, opened, during, status, ended = reader.type_all(blocks["README.md"])
+
+    assert [opened.code, status.code, ended.code] == [0, 0, 0], opened.text + status.text + ended.text
+    assert (before.code, during.code) == (200, 503)
+    assert "Quiesced at revision" in opened.text
+    assert "quiesced  yes" in status.text
+
+
+def test_deployment(reader: Reader, serve_readme: Callable[[str, str], None], blocks: Mapping[str, Any]) -> None:
+    """In the worst hour nobody has time to find out what is wrong with a page."""
+    serve_readme("flask", "gunicorn")
+
+    opened, status, waited, ended = reader.type_all(blocks["docs/how-to/deploy.md"])
+
+    assert [answer.code for answer in (opened, status, waited, ended)] == [0, 0, 0, 0], waited.text
+    assert "no timeout" in opened.text
+    assert "Emergency maintenance is on" in status.text
+    assert "Quiesced at revision" in waited.text
+
+
+def test_guard_howto(reader: Reader, blocks: Mapping[str, Any], write_files: Any) -> None:
+    """The same path and method twice: only what the guard knows to be a payment is refused."""
+    document = "docs/how-to/write-a-plugin.md"
+    write_files(document)
+
+    _, opened, products, payment = reader.type_all(blocks[document])
+
+    assert (opened.code, products.code, payment.code) == (0, 200, 503), opened.text
+    assert "Payments are paused during maintenance." in payment.text
+
+
+def test_testing_howto(reader: Reader, blocks: Mapping[str, Any]) -> None:
+    """``explain`` needs no worker."""
+    (explained,) = reader.type_all(blocks["docs/how-to/test-your-application.md"])
+
+    assert explained.code == 0, explained.text
+    assert "POST /orders would pass" in explained.text
