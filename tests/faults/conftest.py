@@ -1,0 +1,99 @@
+"""Real servers with two workers each, and an operator beside them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from quiesce import EnhancedMaintenanceModeService, Settings
+from quiesce.testing import eventually
+
+APPS = Path(__file__).parent / "apps"
+
+Serve = Callable[..., str]
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/items").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start a server of a kind (``flask`` or ``fastapi``) on a store, and return its address once it answers."""
+    with ExitStack() as stack:
+
+        def start(kind: str, store_url: str, **environment: str) -> str:
+            port = free_port()
+            commands = {
+                "flask": [*("gunicorn", "flask_shop:app", "-w", "2", "--threads", "4", "-b", f"127.0.0.1:{port}")],
+                "fastapi": [*("uvicorn", "fastapi_shop:app", "--workers", "2", "--port", str(port))],
+            }
+            log = stack.enter_context((Path(os.devnull)).open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", *commands[kind]],
+                cwd=APPS,
+                env=os.environ | {"MAINTENANCE_STORE_URL": store_url, "PYTHONPATH": str(APPS)} | environment,
+                stdout=log,
+                stderr=log,
+            )
+            stack.callback(_end, process)
+            url = f"http://127.0.0.1:{port}"
+            eventually(lambda: process.poll() is not None or is_up(url), within=60)
+            assert process.poll() is None, f"{kind} has ended with exit code {process.returncode}"
+            return url
+
+        yield start
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def operate() -> Iterator[Callable[[str], EnhancedMaintenanceModeService]]:
+    """Return a service on a store, as an operator's process has it: no worker."""
+    with ExitStack() as stack:
+
+        def connect(store_url: str) -> EnhancedMaintenanceModeService:
+            service = EnhancedMaintenanceModeService(Settings(store_url=store_url))
+            stack.callback(service.close)
+            return service
+
+        yield connect
+
+
+@pytest.fixture
+def all_workers() -> Callable[[str, EnhancedMaintenanceModeService, int], set[int]]:
+    """Send requests until so many workers have answered and are listed; return their pids."""
+
+    def meet(url: str, service: EnhancedMaintenanceModeService, count: int) -> set[int]:
+        def pids() -> set[int]:
+            httpx.get(f"{url}/items")  # a new connection each time, so that each worker gets its turn
+            listed = {report.worker.pid for report in service.store.workers()}
+            return listed if len(listed) >= count else set()
+
+        return eventually(pids, within=60)
+
+    return meet
