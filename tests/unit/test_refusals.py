@@ -242,3 +242,16 @@ def test_kept_bodies_are_bounded() -> None:
         refusals.render(replace(a_decision(), operation=OperationType(f"t{number}")), accept="", now=NOON)
 
     assert len(refusals._bodies) <= 512
+
+
+def test_a_refusal_is_ready_again_for_the_next_client_and_never_for_another_decision() -> None:
+    """A flood is answered without rendering; an answer about another window must not slip in."""
+    refusals = Refusals()
+    first, other = a_decision(minutes=30), a_decision(minutes=60, revision=2)
+
+    answers = [refusals.ready(first, accept="*/*").body for _ in range(3)]
+
+    assert len(set(answers)) == 1
+    assert refusals.ready(other, accept="*/*").body != answers[0]
+    assert refusals.ready(first, accept="text/html").body != answers[0]
+    assert dict(refusals.ready(first, accept="*/*").headers)["retry-after"].isdigit()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from quiesce import ApiResponse, Caller, Decision, EnhancedMaintenanceModeService, Gate, Refusals
@@ -66,7 +65,7 @@ class Admission:
 
     def render(self, decision: Decision, environ: WSGIEnvironment) -> ApiResponse:
         """Return the 503 that this request is answered with."""
-        return self._refusals.render(decision, accept=environ.get("HTTP_ACCEPT", ""), now=datetime.now(UTC))
+        return self._refusals.ready(decision, accept=environ.get("HTTP_ACCEPT", ""))
 
     def refuse(self, decision: Decision, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Answer with the 503 and return its body.

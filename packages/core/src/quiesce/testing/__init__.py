@@ -1,10 +1,20 @@
-"""Contract suites that plugin authors subclass."""
+"""Contract suites that plugin authors subclass, a clock to move, and a way to wait."""
 
 from __future__ import annotations
 
+from .adapter import AdapterContract
+from .adapter_client import AdapterClient, Answer
 from .classifier import ClassifierContract
 from .clock import FakeClock
 from .store import StoreContract
 from .waiting import eventually
 
-__all__ = ["ClassifierContract", "FakeClock", "StoreContract", "eventually"]
+__all__ = [
+    "AdapterClient",
+    "AdapterContract",
+    "Answer",
+    "ClassifierContract",
+    "FakeClock",
+    "StoreContract",
+    "eventually",
+]

@@ -35,11 +35,20 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What the adapter sends; header names in lower case."""
+    """What the adapter sends; header names in lower case.
+
+    Attributes:
+        raw_headers: ``headers`` as bytes, as ASGI wants them.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    raw_headers: tuple[tuple[bytes, bytes], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers)
+        object.__setattr__(self, "raw_headers", raw)
 
 
 def json_response(content: object, *, status: int = 200, media_type: str = "application/json") -> ApiResponse:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import json
 import random
-from datetime import datetime
+from datetime import UTC, datetime
+from time import monotonic
 
 from ..model import Decision, MaintenanceWindow
 from .documents import format_time
@@ -14,6 +15,7 @@ from .exchange import ApiResponse
 _DEFAULT_RETRY_SECONDS = 60
 _LONGEST_RETRY_SECONDS = 24 * 3600
 _MOST_BODIES = 512
+_READY_SECONDS = 0.05
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -29,8 +31,21 @@ class Refusals:
     """Renders refusals; the bodies of one revision are kept, those of older ones go."""
 
     def __init__(self) -> None:
+        self._ready: dict[tuple[int, bool], tuple[float, Decision, ApiResponse]] = {}
         self._revision = -1
         self._bodies: dict[tuple[int, str, str, bool], tuple[tuple[tuple[str, str], ...], bytes]] = {}
+
+    def ready(self, decision: Decision, *, accept: str) -> ApiResponse:
+        """Return what ``render`` returns now, or what it returned within the last twentieth of a second."""
+        key = (id(decision), "text/html" in accept)
+        now = monotonic()
+        found = self._ready.get(key)
+        if found is None or found[0] < now or found[1] is not decision:
+            if len(self._ready) >= _MOST_BODIES:
+                self._ready = {}
+            answer = self.render(decision, accept=accept, now=datetime.now(UTC))
+            found = self._ready[key] = (now + _READY_SECONDS, decision, answer)
+        return found[2]
 
     def render(self, decision: Decision, *, accept: str, now: datetime) -> ApiResponse:
         """Return the 503 for a refused request (RFC 9110 §15.6.4, RFC 9457).

@@ -1,0 +1,128 @@
+"""Uses one distribution as it was installed, with nothing else around it: ``python -I smoke.py core|flask|fastapi``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib import import_module, metadata, util
+from pathlib import Path
+
+TOKEN = "smoke-token-of-32-characters-----"
+STRANGERS = {
+    "core": ("fastapi", "flask", "pytest", "redis", "starlette"),
+    "flask": ("fastapi", "pytest", "redis", "starlette"),
+    "fastapi": ("flask", "pytest", "redis", "werkzeug"),
+}
+NEEDS_AN_EXTRA = ("quiesce.stores.redis", "quiesce.testing")
+
+Request = Callable[[str, str, dict[str, object] | None], int]
+
+
+def check(what: str, found: object, expected: object) -> None:
+    """Print what was found, and end the run if it is something else than expected."""
+    print(f"{what}: {found}")
+    if found != expected:
+        raise SystemExit(f"{what}: expected {expected}")
+
+
+def import_everything(distribution: str) -> None:
+    """Import each module that the installed wheel holds."""
+    for file in metadata.files(distribution) or ():
+        name = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+        if file.suffix == ".py" and not name.endswith("__main__") and not name.startswith(NEEDS_AN_EXTRA):
+            import_module(name)
+
+
+def walk_a_cycle(request: Request) -> None:
+    """Open a window over HTTP, see a write refused and a read pass, and close it again."""
+    check("POST before", request("POST", "/orders", None), 200)
+    check("enable", request("POST", "/api/maintenance/enable", {"reason": "smoke"}), 200)
+    check("POST during maintenance", request("POST", "/orders", None), 503)
+    check("GET during maintenance", request("GET", "/orders", None), 200)
+    check("disable", request("POST", "/api/maintenance/disable", {}), 200)
+    check("POST after", request("POST", "/orders", None), 200)
+
+
+def core() -> None:
+    """Open and close a window with the command."""
+    command = str(Path(sys.prefix) / "bin" / "quiesce")
+    for arguments, is_active in ((["enable", "--reason", "smoke"], True), (["disable"], False)):
+        check(arguments[0], subprocess.run([command, *arguments], check=False).returncode, 0)
+        status = subprocess.run([command, "status", "--json"], stdout=subprocess.PIPE, check=True).stdout
+        check("active", json.loads(status)["is_active"], is_active)
+
+
+def flask() -> None:
+    """Walk through a cycle of a Flask application."""
+    app = import_module("flask").Flask("smoke")
+    app.add_url_rule("/orders", "orders", lambda: "done", methods=["GET", "POST"])
+    service = import_module("quiesce_flask").init_app(app)
+    client = app.test_client()
+
+    def request(method: str, path: str, body: dict[str, object] | None) -> int:
+        headers = {} if body is None else {"Authorization": f"Bearer {TOKEN}"}
+        return int(client.open(path, method=method, json=body, headers=headers).status_code)
+
+    walk_a_cycle(request)
+    service.close()
+
+
+def fastapi() -> None:
+    """Walk through a cycle of a FastAPI application, spoken to in bare ASGI."""
+    app = import_module("fastapi").FastAPI()
+    app.add_api_route("/orders", lambda: "done", methods=["GET", "POST"])
+    service = import_module("quiesce_fastapi").init_app(app)
+
+    async def call(method: str, path: str, body: dict[str, object] | None) -> int:
+        authorization = [] if body is None else [(b"authorization", f"Bearer {TOKEN}".encode())]
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), *authorization]
+        scope: dict[str, object] = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+        }
+        scope |= {
+            "headers": headers,
+            "http_version": "1.1",
+            "scheme": "http",
+            "root_path": "",
+            "asgi": {"version": "3.0"},
+        }
+        scope |= {"server": ("localhost", 80), "client": ("127.0.0.1", 50000)}
+        incoming: list[dict[str, object]] = [
+            {"type": "http.request", "body": b"" if body is None else json.dumps(body).encode()}
+        ]
+        statuses: list[int] = []
+
+        async def receive() -> dict[str, object]:
+            return incoming.pop() if incoming else {"type": "http.disconnect"}
+
+        async def send(message: dict[str, object]) -> None:
+            statuses.extend([int(str(message["status"]))] if "status" in message else [])
+
+        await app(scope, receive, send)
+        return statuses[0]
+
+    walk_a_cycle(lambda method, path, body: asyncio.run(call(method, path, body)))
+    service.close()
+
+
+def main(package: str) -> None:
+    """Check that nothing else is installed, import all, and walk through a cycle."""
+    check("strangers", [name for name in STRANGERS[package] if util.find_spec(name)], [])
+    for distribution in {"quiesce", "quiesce" if package == "core" else f"quiesce-{package}"}:
+        import_everything(distribution)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"MAINTENANCE_STORE_URL": f"sqlite:///{folder}/smoke.db", "MAINTENANCE_ADMIN_TOKEN": TOKEN}
+        {"core": core, "flask": flask, "fastapi": fastapi}[package]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
