@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from quiesce import EnhancedMaintenanceModeService, Settings
 from quiesce.testing import eventually
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from quiesce import EnhancedMaintenanceModeService
 from quiesce.testing import eventually
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from quiesce import EnhancedMaintenanceModeService, StoreUnreachableError
 from quiesce.testing import eventually
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
 from quiesce import EnhancedMaintenanceModeService
 
 CYCLES = 4

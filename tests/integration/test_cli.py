@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -191,7 +192,8 @@ def test_the_audit_trail_names_the_operator_and_the_way(shell: Shell) -> None:
     """An incident report needs to say who did it."""
     shell.document("enable", "--reason", "x")
 
-    (record,) = open_store(shell.environment["MAINTENANCE_STORE_URL"]).audit()
+    with contextlib.closing(open_store(shell.environment["MAINTENANCE_STORE_URL"])) as store:
+        (record,) = store.audit()
 
     assert record.source == "cli"
     assert re.fullmatch(r"[^@\s]+@\S+", record.actor)
@@ -361,8 +363,8 @@ def test_stored_reasons_cannot_steer_the_terminal(shell: Shell) -> None:
     window = MaintenanceWindow(
         id="w\x1b[2J", mode=Mode.NORMAL, reason=reason, owner="\x9b31mme", starts_at=datetime.now(UTC)
     )
-    store = open_store(shell.environment["MAINTENANCE_STORE_URL"])
-    store.commit(MaintenanceState(1, (window,)), expected_revision=0, audit=[])
+    with contextlib.closing(open_store(shell.environment["MAINTENANCE_STORE_URL"])) as store:
+        store.commit(MaintenanceState(1, (window,)), expected_revision=0, audit=[])
 
     shown = [shell.run("status"), shell.run("enable", "--reason", "x"), shell.run("explain", "POST", "/x\x1b[2J")]
     document = shell.document("status")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -134,7 +135,8 @@ def test_lost_store_gets_back_what_the_board_knows(
         case "quiescence":
             assert service.quiescence().revision > 2
 
-    state = open_store(sqlite_url).load()
+    with contextlib.closing(open_store(sqlite_url)) as store:
+        state = store.load()
     assert window.id in {window.id for window in state.windows}
     assert state.revision > 2
     actions = [record.action for record in service.store.audit()]
@@ -152,7 +154,8 @@ def test_what_was_committed_on_the_emptied_store_is_kept(
     old = service.enable(reason="r", actor="a")
     lose_contents(tmp_path)
     new = a_window("theirs", mode=Mode.EMERGENCY)
-    open_store(sqlite_url).commit(MaintenanceState(1, (new,)), expected_revision=0, audit=[])
+    with contextlib.closing(open_store(sqlite_url)) as elsewhere:
+        elsewhere.commit(MaintenanceState(1, (new,)), expected_revision=0, audit=[])
 
     status = service.get_maintenance_status()
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 
 from fastapi import FastAPI, Request
+
 from quiesce import Principal
 from quiesce_fastapi import init_app
 

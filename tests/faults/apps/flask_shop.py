@@ -6,6 +6,7 @@ import os
 import time
 
 from flask import Flask, request
+
 from quiesce import Principal
 from quiesce_flask import init_app
 
