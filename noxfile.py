@@ -179,7 +179,8 @@ def faults(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run the code of the documents and of the example plugin, and follow the links."""
     _install(session, "-e", EXAMPLE, *TEST_TOOLS, *_redis(), "httpx2")
-    session.run("pytest", "tests/docs", "tests/meta/test_documents.py", f"{EXAMPLE}/tests", *session.posargs)
+    rooms = ("tests/docs", "tests/meta/test_documents.py", f"{EXAMPLE}/tests")
+    session.run("pytest", "-n", "auto", "--maxprocesses", "8", *rooms, *session.posargs)
 
 
 @nox.session(python=NEWEST)
