@@ -142,7 +142,7 @@ class Agent:
         if is_due or (has_heard and self._failed_at is None):
             if not self._is_registered:
                 self._register()
-            self._synchronise()
+            self._synchronise(has_heard=has_heard)
         acknowledgement = self._gate.acknowledge()
         if not is_due and not self._differs(acknowledgement):
             return False
@@ -168,17 +168,21 @@ class Agent:
         self._is_registered = True
         self._written = None
 
-    def _synchronise(self) -> None:
-        """Bring process, board and store to one state: the newest of them."""
+    def _synchronise(self, *, has_heard: bool = False) -> None:
+        """Bring process, board and store to one state: the newest of them.
+
+        After an announcement the state is loaded at once: asking for its revision first would be a round trip more.
+        """
         board = self._gate.board
         if not board.is_current() or board.is_private:
             self._reopen_board()
         state = self._gate.renew().state
-        revision = self._store.revision()
+        loaded = self._store.load() if has_heard else None
+        revision = self._store.revision() if loaded is None else loaded.revision
         if revision < state.revision:
             state = reseed(self._store, state, actor=f"worker:{self._me.id}", clock=self._clock)
         elif revision > state.revision:
-            state = self._store.load()
+            state = loaded or self._store.load()
         self._publish(state)
         self._gate.adopt(state)
 
