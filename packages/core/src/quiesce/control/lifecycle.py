@@ -1,7 +1,7 @@
 """What the leading worker does when windows open and end: hooks, log lines, clean-up; once per cluster.
 
 A hook is marked as run in the state after it ran, so a leader that dies halfway leaves it to the next one: plugins may
-be called again for the same window, never not at all while a worker lives.
+be called again for the same window. One that opens and ends between two heartbeats, or unseen by any worker, has none.
 """
 
 from __future__ import annotations

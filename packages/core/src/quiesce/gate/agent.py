@@ -17,6 +17,7 @@ from .board import Board
 from .gate import Gate
 from .outgoing import OutgoingCounts
 from .processes import describe_this_process, is_gone
+from .replica import Snapshot
 from .reseeding import reseed
 
 HEARTBEAT_SECONDS = 1.0
@@ -63,6 +64,7 @@ class Agent:
         self._is_stopping = False
         self._is_registered = False
         self._written: Acknowledgement | None = None
+        self._looked_at: Snapshot | None = None
         self._counts = OutgoingCounts(test_log_level=self._test_log_level)
         self._beat_at = -1.0
         self._failed_at: float | None = None
@@ -143,6 +145,9 @@ class Agent:
             if not self._is_registered:
                 self._register()
             self._synchronise(has_heard=has_heard)
+        elif self._is_settled():
+            return False
+        self._looked_at = self._gate.renew()  # before the count: what comes between is looked at in the next turn
         acknowledgement = self._gate.acknowledge()
         if not is_due and not self._differs(acknowledgement):
             return False
@@ -204,6 +209,11 @@ class Agent:
             if str(exc) != self._board_problem:
                 self._board_problem = str(exc)
                 logger.error("%s; each worker of this machine follows the store by itself", exc)
+
+    def _is_settled(self) -> bool:
+        """Whether the last report still holds, so that an idle worker's poll costs next to nothing."""
+        gate, written = self._gate, self._written
+        return written is not None and not written.in_flight and gate.snapshot is self._looked_at and not gate.has_news
 
     def _differs(self, acknowledgement: Acknowledgement) -> bool:
         written = self._written

@@ -175,6 +175,11 @@ class Gate:
             self._has_guards = True
             self.renew()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether board or clock may have changed what this process applies since it last looked."""
+        return self._word[0] != self._seen_word or self._monotonic() >= self._judge_at
+
     def on_lapse(self, revive: Callable[[], None]) -> None:
         """Set what ``revive`` does."""
         self._revive = revive

@@ -21,7 +21,7 @@ _NUMBER: tuple[type, ...] = (int, float)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint: how it is called, whether only admins may, and whether it may wait for the store."""
+    """One endpoint: how it is called, and whether only admins may."""
 
     method: str
     path: str
