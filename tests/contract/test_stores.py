@@ -87,15 +87,15 @@ class TestRedisForOneOfSeveralServices(TestRedis):
 
 @contextlib.contextmanager
 def _used_by_another_service(url: str) -> Iterator[None]:
-    from quiesce.testing.store_samples import ACKNOWLEDGEMENT, a_count, a_worker, commit
+    from quiesce.testing.store_samples import ACKNOWLEDGEMENT, a_count, a_worker, beat, commit
 
     with contextlib.closing(open_store(url)) as other:
         commit(other, 1)
         other.register(a_worker("theirs"))
         other.report("theirs", ACKNOWLEDGEMENT, counts={a_count(): 1}, batch=1)
-        other.lead("theirs", lease_seconds=60)
+        beat(other, "theirs", lease_seconds=60)
         yield
         assert other.revision() == 1
         assert [report.worker.id for report in other.workers()] == ["theirs"]
         assert other.counts() == {a_count(): 1}
-        assert other.lead("theirs", lease_seconds=60)
+        assert beat(other, "theirs", lease_seconds=60).is_leader

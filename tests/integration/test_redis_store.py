@@ -25,7 +25,7 @@ from quiesce.model import (
 )
 from quiesce.stores import Store, open_store
 from quiesce.testing import eventually
-from quiesce.testing.store_samples import ACKNOWLEDGEMENT, a_record, a_window, a_worker, commit
+from quiesce.testing.store_samples import ACKNOWLEDGEMENT, a_record, a_window, a_worker, beat, commit
 
 PREFIX = "{quiesce:default}:"
 PASSWORD = "s3cr3t-w0rd"
@@ -131,7 +131,7 @@ def test_waiting_outlives_a_restart_and_hears_commits_again(redis_server: Any, s
         settle(store)
         commit(other, 2)
         began = time.monotonic()
-        assert store.wait_for_change(timeout_seconds=30) is True
+        assert store.wait_for_change(timeout_seconds=30) is not None
         assert time.monotonic() - began < 5
 
 
@@ -323,7 +323,7 @@ def test_a_key_of_another_kind_is_corruption(redis_server: Any, store: Store, ke
         "audit": lambda: commit(store, 1),
         "workers": store.workers,
         "counts": store.counts,
-        "leader": lambda: store.lead("a", lease_seconds=1),
+        "leader": lambda: beat(store, "a", lease_seconds=1),
     }
 
     with pytest.raises(StoreCorruptError):
@@ -354,7 +354,7 @@ def test_all_keys_are_in_one_slot_of_a_cluster(make_redis: Any) -> None:
         commit(store, 1)
         store.register(a_worker())
         store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
-        assert store.lead("a", lease_seconds=60)
+        assert beat(store, "a", lease_seconds=60).is_leader
         store.resign("a")
         store.deregister(a_worker().id)
 
@@ -375,7 +375,7 @@ def test_a_childs_end_does_not_touch_its_parents_connections(redis_server: Any, 
         assert before <= {found["id"] for found in client.client_list()}
     with opened(redis_server.url) as other:
         commit(other, 2)
-    assert store.wait_for_change(timeout_seconds=10) is True
+    assert store.wait_for_change(timeout_seconds=10) is not None
 
 
 def test_closing_leaves_no_connection_behind(redis_server: Any) -> None:

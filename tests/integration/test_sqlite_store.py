@@ -31,7 +31,7 @@ from quiesce.model import (
 from quiesce.stores import Store, clock, open_store
 from quiesce.stores.sqlite import SqliteStore
 from quiesce.testing import eventually
-from quiesce.testing.store_samples import ACKNOWLEDGEMENT, NOON, a_record, a_window, a_worker, commit
+from quiesce.testing.store_samples import ACKNOWLEDGEMENT, NOON, a_record, a_window, a_worker, beat, commit
 
 
 @pytest.fixture
@@ -438,13 +438,13 @@ def test_a_fork_that_python_does_not_see_is_survived(path: Path, store: Store) -
 def test_what_is_from_before_the_last_boot_is_old(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A heartbeat from before a power cut must not count as fresh, whatever the clock of the new boot says."""
     store.register(a_worker())
-    assert store.lead("before", lease_seconds=1_000_000)
+    assert beat(store, "before", lease_seconds=1_000_000).is_leader
 
     monkeypatch.setattr(clock, "boot_id", lambda: "another")
 
     assert store.workers()[0].heartbeat_age == clock.FROM_ANOTHER_BOOT
     assert store.age() == clock.FROM_ANOTHER_BOOT
-    assert store.lead("after", lease_seconds=60)
+    assert beat(store, "after", lease_seconds=60).is_leader
 
 
 def test_a_step_of_the_wall_clock_moves_no_age(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

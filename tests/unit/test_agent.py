@@ -24,7 +24,8 @@ from quiesce import (
 from quiesce.gate import Agent, Board, Gate, Policy, this_machine
 from quiesce.gate.processes import describe_this_process
 from quiesce.gate.reseeding import merge
-from quiesce.model import Acknowledgement, AuditRecord, CountKey, WorkerInfo, WorkerReport
+from quiesce.model import Acknowledgement, AuditRecord, CountKey, Heartbeat, MaintenanceEvent, WorkerInfo, WorkerReport
+from quiesce.model.codec import encode_state
 from quiesce.stores.memory import MemoryStore
 from quiesce.testing import eventually
 
@@ -58,17 +59,31 @@ class TroubledStore(MemoryStore):
         super().register(worker)
 
     def report(
-        self, worker_id: str, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int
-    ) -> None:
+        self,
+        worker_id: str,
+        acknowledgement: Acknowledgement,
+        *,
+        counts: Mapping[CountKey, int],
+        batch: int,
+        lease_seconds: float = 0.0,
+    ) -> Heartbeat:
         self._reach("report")
-        super().report(worker_id, acknowledgement, counts=counts, batch=batch)
+        heard = super().report(worker_id, acknowledgement, counts=counts, batch=batch, lease_seconds=lease_seconds)
         if counts and self.loses_answers:
             self.loses_answers -= 1
             raise StoreUnreachableError("the answer was lost")
+        return heard
 
-    def commit(self, state: MaintenanceState, *, expected_revision: int, audit: Sequence[AuditRecord]) -> None:
+    def commit(
+        self,
+        state: MaintenanceState,
+        *,
+        expected_revision: int,
+        audit: Sequence[AuditRecord],
+        events: Sequence[MaintenanceEvent] = (),
+    ) -> None:
         self._reach("commit")
-        super().commit(state, expected_revision=expected_revision, audit=audit)
+        super().commit(state, expected_revision=expected_revision, audit=audit, events=events)
 
     def forget_everything(self) -> None:
         """As FLUSHALL would."""
@@ -337,7 +352,7 @@ def test_a_replaced_board_is_noticed_and_filled_again(tmp_path: Path) -> None:
 
         eventually(lambda: store.board_path is not None and store.board_path.exists())
         eventually(lambda: gate.board.is_current() and gate.board.word[0] == 1)
-        Board(store.board_path).publish(2, b'{"revision":2,"windows":[]}')
+        Board(store.board_path).publish(2, encode_state(MaintenanceState(2)))
         assert ask(gate) is Outcome.PASSED
     finally:
         agent.stop()

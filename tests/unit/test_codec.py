@@ -26,6 +26,7 @@ from quiesce.model.codec import (
     decode_acknowledgement,
     decode_audit,
     decode_count_key,
+    decode_event,
     decode_state,
     decode_worker,
     encode_acknowledgement,
@@ -159,7 +160,7 @@ def test_faulty_window_is_corrupt(change: dict[str, Any]) -> None:
 def test_faulty_revision_is_corrupt(revision: object) -> None:
     """A revision that the board's word cannot hold, or that is rounded, would deceive every comparison."""
     with pytest.raises(StoreCorruptError):
-        decode_state(json.dumps({"revision": revision, "windows": []}))
+        decode_state(json.dumps({"revision": revision, "windows": [], "schedules": []}))
 
 
 @pytest.mark.parametrize(
@@ -172,10 +173,10 @@ def test_faulty_revision_is_corrupt(revision: object) -> None:
         b"{}",
         b'"text"',
         b'{"revision":1}',
-        b'{"revision":1,"windows":null}',
-        b'{"revision":1,"windows":[7]}',
+        b'{"revision":1,"windows":null,"schedules":[]}',
+        b'{"revision":1,"windows":[7],"schedules":[]}',
         b'{"revision":1,"windows":[]',
-        b'{"revision":1e999,"windows":[]}',
+        b'{"revision":1e999,"windows":[],"schedules":[]}',
         b"[" * 200_000,
         b'{"revision":' + b"9" * 10_000 + b"}",
     ],
@@ -183,7 +184,7 @@ def test_faulty_revision_is_corrupt(revision: object) -> None:
 )
 def test_anything_else_is_corrupt(data: bytes) -> None:
     """Whatever lies in the store, a worker goes on with what it knows and says why."""
-    for decode in (decode_state, decode_acknowledgement, decode_worker, decode_audit, decode_count_key):
+    for decode in (decode_state, decode_acknowledgement, decode_worker, decode_audit, decode_count_key, decode_event):
         with pytest.raises(StoreCorruptError):
             decode(data)
 
@@ -191,7 +192,7 @@ def test_anything_else_is_corrupt(data: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_random_bytes_never_raise_anything_else(data: bytes) -> None:
     """The callers handle this one error."""
-    for decode in (decode_state, decode_acknowledgement, decode_worker, decode_audit, decode_count_key):
+    for decode in (decode_state, decode_acknowledgement, decode_worker, decode_audit, decode_count_key, decode_event):
         with pytest.raises(StoreCorruptError):
             decode(data)
 

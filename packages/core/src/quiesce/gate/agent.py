@@ -7,16 +7,23 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..clock import Clock
-from ..model import Acknowledgement, BoardError, MaintenanceState, StoreError, UnknownWorkerError, WorkerInfo
-from ..model.codec import encode_state
-from ..stores.base import Store
-from .board import Board
+from ..model import (
+    Acknowledgement,
+    CountKey,
+    Heartbeat,
+    StoreError,
+    UnknownWorkerError,
+    WorkerInfo,
+)
+from ..stores.base import Change, Store
+from .board_keeping import BoardKeeper
 from .gate import Gate
 from .outgoing import OutgoingCounts
-from .processes import describe_this_process, is_gone
+from .processes import describe_this_process
+from .reaping import Reaper
 from .replica import Snapshot
 from .reseeding import reseed
 
@@ -38,7 +45,14 @@ class Agent:
     """Keeps one process in touch with the store; starts at the first request, and anew after a fork."""
 
     def __init__(
-        self, *, store: Store, gate: Gate, clock: Clock, framework: str, test_log_level: int = logging.DEBUG
+        self,
+        *,
+        store: Store,
+        gate: Gate,
+        clock: Clock,
+        framework: str,
+        test_log_level: int = logging.DEBUG,
+        gone_after: float = 300.0,
     ) -> None:
         self.on_lead: Callable[[], None] | None = None
         """Called once a heartbeat in the one worker that leads; must return at once."""
@@ -48,6 +62,8 @@ class Agent:
         self.framework = framework
         """What this process runs, as it will be registered."""
         self._test_log_level = test_log_level
+        self._gone_after = max(gone_after, LEASE_SECONDS)
+        self._board = BoardKeeper(store=store, gate=gate)
         self._make_locks()
         self._rearm()
         gate.on_lapse(self.revive)
@@ -66,9 +82,9 @@ class Agent:
         self._written: Acknowledgement | None = None
         self._looked_at: Snapshot | None = None
         self._counts = OutgoingCounts(test_log_level=self._test_log_level)
+        self._reaper = Reaper(self._store, clock=self._clock, gone_after=self._gone_after)
         self._beat_at = -1.0
         self._failed_at: float | None = None
-        self._board_problem = ""
 
     def forget_parent(self) -> None:
         """Begin anew in a forked child: its parent's thread, locks and id are not its own."""
@@ -86,7 +102,7 @@ class Agent:
                 if not self._gate.has_lease:
                     try:
                         self._register()
-                        self._synchronise()
+                        self._synchronise(self._store.revision())
                         self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=False)
                     except StoreError as exc:
                         self._lose_touch(exc)
@@ -121,12 +137,12 @@ class Agent:
         self._store.wake()
 
     def _run(self) -> None:
-        has_heard = False
+        change: Change | None = None
         while not self._is_stopping:
             leads = False
             try:
                 with self._turns:
-                    leads = self._turn(has_heard=has_heard)
+                    leads = self._turn(change)
             except StoreError as exc:
                 self._lose_touch(exc)
             except Exception:
@@ -135,32 +151,38 @@ class Agent:
                 self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
             if leads and self.on_lead is not None:
                 self.on_lead()
-            has_heard = self._store.wait_for_change(timeout_seconds=POLL_SECONDS)
+            change = self._store.wait_for_change(timeout_seconds=POLL_SECONDS)
 
-    def _turn(self, *, has_heard: bool) -> bool:
+    def _turn(self, change: Change | None) -> bool:
         """Do what is due; say whether this worker leads and a heartbeat has passed."""
         now = self._clock.monotonic()
         is_due = now >= self._beat_at
-        if is_due or (has_heard and self._failed_at is None):
-            if not self._is_registered:
-                self._register()
-            self._synchronise(has_heard=has_heard)
+        if change is not None and self._failed_at is None:
+            self._follow(change)
+        if is_due:
+            self._board.mend()
         elif self._is_settled():
             return False
-        self._looked_at = self._gate.renew()  # before the count: what comes between is looked at in the next turn
-        acknowledgement = self._gate.acknowledge()
+        acknowledgement = self._acknowledge()
         if not is_due and not self._differs(acknowledgement):
             return False
-        self._report(acknowledgement)
+        heartbeat = self._report(acknowledgement, lease_seconds=LEASE_SECONDS if is_due else 0.0)
+        if heartbeat.revision != self._gate.snapshot.revision:
+            self._synchronise(heartbeat.revision)
+            heartbeat = self._report(self._acknowledge(), lease_seconds=LEASE_SECONDS if is_due else 0.0)
         if not is_due:
             return False
         self._beat_at = now + HEARTBEAT_SECONDS
         self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=False)
-        self._reap()
+        self._reaper.reap(heartbeat.silent)
         if self._failed_at is not None:
             logger.warning("store %s is back after %.1f s", self._store.url, now - self._failed_at)
             self._failed_at = None
-        return self._store.lead(self._me.id, lease_seconds=LEASE_SECONDS)
+        return heartbeat.is_leader
+
+    def _acknowledge(self) -> Acknowledgement:
+        self._looked_at = self._gate.renew()  # before the count: what comes between is looked at in the next turn
+        return self._gate.acknowledge()
 
     @property
     def _me(self) -> WorkerInfo:
@@ -173,42 +195,24 @@ class Agent:
         self._is_registered = True
         self._written = None
 
-    def _synchronise(self, *, has_heard: bool = False) -> None:
-        """Bring process, board and store to one state: the newest of them.
+    def _follow(self, change: Change) -> None:
+        """Apply what was announced, without a question to the store where the announcement says it all."""
+        if change.state is None:
+            self._synchronise(self._store.revision())
+        elif change.state.revision > self._gate.snapshot.revision:
+            self._board.publish(change.state)
+            self._gate.adopt(change.state)
 
-        After an announcement the state is loaded at once: asking for its revision first would be a round trip more.
-        """
-        board = self._gate.board
-        if not board.is_current() or board.is_private:
-            self._reopen_board()
+    def _synchronise(self, revision: int) -> None:
+        """Bring process, board and store, which is at this revision, to one state: the newest of them."""
+        self._board.mend()
         state = self._gate.renew().state
-        loaded = self._store.load() if has_heard else None
-        revision = self._store.revision() if loaded is None else loaded.revision
         if revision < state.revision:
             state = reseed(self._store, state, actor=f"worker:{self._me.id}", clock=self._clock)
         elif revision > state.revision:
-            state = loaded or self._store.load()
-        self._publish(state)
+            state = self._store.load()
+        self._board.publish(state)
         self._gate.adopt(state)
-
-    def _publish(self, state: MaintenanceState) -> None:
-        if state.revision and self._gate.board.word[0] != state.revision:
-            try:
-                self._gate.board.publish(state.revision, encode_state(state))
-            except BoardError as exc:
-                logger.error("%s; each worker of this machine follows the store by itself", exc)
-
-    def _reopen_board(self) -> None:
-        try:
-            path = self._store.board_path
-            if path is not None:
-                self._gate.use(Board(path))
-                self._board_problem = ""
-                logger.warning("board %s was opened anew", path)
-        except BoardError as exc:
-            if str(exc) != self._board_problem:
-                self._board_problem = str(exc)
-                logger.error("%s; each worker of this machine follows the store by itself", exc)
 
     def _is_settled(self) -> bool:
         """Whether the last report still holds, so that an idle worker's poll costs next to nothing."""
@@ -223,29 +227,31 @@ class Agent:
             acknowledgement.in_flight,
         )
 
-    def _report(self, acknowledgement: Acknowledgement) -> None:
+    def _report(self, acknowledgement: Acknowledgement, *, lease_seconds: float) -> Heartbeat:
         self._counts.add(self._gate.tally.take())
         batch, counts = self._counts.next_batch()
-        try:
-            self._store.report(self._me.id, acknowledgement, counts=counts, batch=batch)
-        except UnknownWorkerError:
-            self._is_registered = False
-            self._beat_at = -1.0
-            return
+        if not self._is_registered:
+            self._register()
+        heartbeat = self._send(acknowledgement, counts=counts, batch=batch, lease_seconds=lease_seconds)
         self._counts.confirm()
         self._written = acknowledgement
+        return heartbeat
 
-    def _reap(self) -> None:
-        """Take processes of this machine that have died off the list (protocol rule 6)."""
-        for report in self._store.workers():
-            if report.heartbeat_age > HEARTBEAT_SECONDS and is_gone(report.worker, machine=self._me.machine):
-                logger.warning("worker %s (pid %d) is gone", report.worker.id, report.worker.pid)
-                self._store.deregister(report.worker.id)
+    def _send(
+        self, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int, lease_seconds: float
+    ) -> Heartbeat:
+        me = self._me.id
+        try:
+            return self._store.report(me, acknowledgement, counts=counts, batch=batch, lease_seconds=lease_seconds)
+        except UnknownWorkerError:
+            self._is_registered = False
+            self._register()
+            return self._store.report(me, acknowledgement, counts=counts, batch=batch, lease_seconds=lease_seconds)
 
     def _say_goodbye(self) -> None:
         if not self._is_registered:
             return
-        self._report(self._gate.acknowledge())
+        self._report(self._gate.acknowledge(), lease_seconds=0.0)
         self._store.resign(self._me.id)
         if not self._gate.in_flight:  # else a sibling takes it off the list when the process is gone
             self._store.deregister(self._me.id)

@@ -7,8 +7,10 @@ from .errors import (
     AmbiguousWindowError,
     BoardError,
     ConflictError,
+    IdTakenError,
     InvalidValueError,
     NoOpenWindowError,
+    NoSuchWindowError,
     NotQuiescedError,
     OperationRefusedError,
     PluginError,
@@ -22,14 +24,17 @@ from .errors import (
     UnknownWorkerError,
     WindowOpenError,
 )
+from .events import EventKind, MaintenanceEvent
+from .leases import Lease
 from .modes import Mode
 from .operations import BUILTIN_OPERATIONS, OperationType
 from .records import AuditRecord, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
+from .schedules import Schedule
 from .state import EffectiveMaintenance, MaintenanceState, effective
 from .windows import MaintenanceWindow
-from .workers import Acknowledgement, QuiescenceReport, RequestInFlight, WorkerInfo, WorkerReport
+from .workers import Acknowledgement, Heartbeat, QuiescenceReport, RequestInFlight, WorkerInfo, WorkerReport
 
 __all__ = [
     "BUILTIN_OPERATIONS",
@@ -42,11 +47,17 @@ __all__ = [
     "CountKey",
     "Decision",
     "EffectiveMaintenance",
+    "EventKind",
+    "Heartbeat",
+    "IdTakenError",
     "InvalidValueError",
+    "Lease",
+    "MaintenanceEvent",
     "MaintenanceState",
     "MaintenanceWindow",
     "Mode",
     "NoOpenWindowError",
+    "NoSuchWindowError",
     "NotQuiescedError",
     "OperationRefusedError",
     "OperationType",
@@ -60,6 +71,7 @@ __all__ = [
     "RevisionConflictError",
     "Rule",
     "RuleKind",
+    "Schedule",
     "SettingsError",
     "StoreCorruptError",
     "StoreError",

@@ -9,8 +9,11 @@ from typing import Any, TypeVar
 
 from .decisions import Outcome
 from .errors import StoreCorruptError
+from .events import EventKind, MaintenanceEvent
+from .leases import Lease
 from .modes import Mode
 from .records import AuditRecord, CountKey
+from .schedules import Schedule
 from .state import MaintenanceState
 from .windows import MaintenanceWindow
 from .workers import Acknowledgement, RequestInFlight, WorkerInfo
@@ -18,7 +21,13 @@ from .workers import Acknowledgement, RequestInFlight, WorkerInfo
 
 def encode_state(state: MaintenanceState) -> bytes:
     """Return the state as compact UTF-8 JSON."""
-    return _dump({"revision": state.revision, "windows": [_from_window(window) for window in state.windows]})
+    return _dump(
+        {
+            "revision": state.revision,
+            "windows": [_from_window(window) for window in state.windows],
+            "schedules": [_from_schedule(schedule) for schedule in state.schedules],
+        }
+    )
 
 
 def decode_state(data: bytes | str) -> MaintenanceState:
@@ -29,7 +38,11 @@ def decode_state(data: bytes | str) -> MaintenanceState:
     """
 
     def build(raw: Any) -> MaintenanceState:
-        return MaintenanceState(_to_revision(raw["revision"]), tuple(_to_window(item) for item in raw["windows"]))
+        return MaintenanceState(
+            _to_revision(raw["revision"]),
+            tuple(_to_window(item) for item in raw["windows"]),
+            tuple(_to_schedule(item) for item in raw["schedules"]),
+        )
 
     return _decode("state", data, build)
 
@@ -95,6 +108,21 @@ def decode_audit(data: bytes | str) -> AuditRecord:
     return _decode("audit record", data, build)
 
 
+def encode_event(event: MaintenanceEvent) -> bytes:
+    """Return the event as compact UTF-8 JSON."""
+    return _dump({name: getattr(event, name) for name in _EVENT_FIELDS} | {"at": _from_time(event.at)})
+
+
+def decode_event(data: bytes | str) -> MaintenanceEvent:
+    """Return the event that ``encode_event`` wrote; raises ``StoreCorruptError``."""
+
+    def build(raw: Any) -> MaintenanceEvent:
+        facts = {name: raw[name] for name in _EVENT_FIELDS} | {"kind": EventKind(raw["kind"])}
+        return MaintenanceEvent(**facts, at=_to_time(raw["at"]))
+
+    return _decode("event", data, build)
+
+
 def encode_count_key(key: CountKey) -> bytes:
     """Return the key of a count as compact UTF-8 JSON; equal keys give equal bytes."""
     return _dump([key.window_id, key.operation, str(key.outcome), key.path])
@@ -114,43 +142,96 @@ T = TypeVar("T")
 
 _LAST_REVISION = 2**63 - 1
 _WORKER_FIELDS = ("id", "host", "pid", "machine", "process_started", "framework")
+_EVENT_FIELDS = ("kind", "revision", "number", "window_id", "mode", "reason", "actor", "detail")
 _AUDIT_FIELDS = ("actor", "source", "action", "revision", "window_id", "detail")
 
 
 def _from_window(window: MaintenanceWindow) -> dict[str, Any]:
-    estimate = window.estimated_duration
-    return {
-        "id": window.id,
-        "mode": str(window.mode),
-        "reason": window.reason,
-        "owner": window.owner,
+    lease = window.lease
+    return _from_plan(window) | {
         "starts_at": _from_time(window.starts_at),
-        "estimated_seconds": None if estimate is None else estimate.total_seconds(),
         "ends_at": _from_time(window.ends_at),
-        "operations": None if window.operations is None else sorted(window.operations),
-        "notify_users": window.notify_users,
+        "schedule_id": window.schedule_id,
+        "lease": None if lease is None else [lease.holder, lease.seconds, lease.releases],
         "is_immediate": window.is_immediate,
         "ended_at": _from_time(window.ended_at),
         "hooks_run": sorted(window.hooks_run),
+        "raised": sorted(window.raised),
     }
 
 
 def _to_window(raw: Any) -> MaintenanceWindow:
-    estimate, operations = raw["estimated_seconds"], raw["operations"]
     return MaintenanceWindow(
-        id=str(raw["id"]),
-        mode=Mode(raw["mode"]),
-        reason=str(raw["reason"]),
-        owner=str(raw["owner"]),
+        **_to_plan(raw),
         starts_at=_to_time(raw["starts_at"]),
-        estimated_duration=None if estimate is None else timedelta(seconds=estimate),
-        ends_at=None if raw["ends_at"] is None else _to_time(raw["ends_at"]),
-        operations=None if operations is None else frozenset(operations),
-        notify_users=bool(raw["notify_users"]),
+        ends_at=_to_time_or_none(raw["ends_at"]),
+        schedule_id=None if raw["schedule_id"] is None else str(raw["schedule_id"]),
+        lease=None if raw["lease"] is None else _to_lease(*raw["lease"]),
         is_immediate=bool(raw["is_immediate"]),
-        ended_at=None if raw["ended_at"] is None else _to_time(raw["ended_at"]),
+        ended_at=_to_time_or_none(raw["ended_at"]),
         hooks_run=frozenset(raw["hooks_run"]),
+        raised=frozenset(raw["raised"]),
     )
+
+
+def _from_schedule(schedule: Schedule) -> dict[str, Any]:
+    return _from_plan(schedule) | {
+        "rule": schedule.rule,
+        "zone": schedule.zone,
+        "first": schedule.first.isoformat(),
+        "length": schedule.length.total_seconds(),
+        "occurrences": [_from_time(start) for start in schedule.occurrences],
+        "is_exhausted": schedule.is_exhausted,
+    }
+
+
+def _to_schedule(raw: Any) -> Schedule:
+    return Schedule(
+        **_to_plan(raw),
+        rule=str(raw["rule"]),
+        zone=str(raw["zone"]),
+        first=datetime.fromisoformat(raw["first"]),
+        length=timedelta(seconds=raw["length"]),
+        occurrences=tuple(map(_to_time, raw["occurrences"])),
+        is_exhausted=bool(raw["is_exhausted"]),
+    )
+
+
+def _from_plan(plan: MaintenanceWindow | Schedule) -> dict[str, Any]:
+    """Return what windows and schedules have in common."""
+    estimate = plan.estimated_duration
+    return {
+        "id": plan.id,
+        "mode": str(plan.mode),
+        "reason": plan.reason,
+        "owner": plan.owner,
+        "estimated_seconds": None if estimate is None else estimate.total_seconds(),
+        "operations": None if plan.operations is None else sorted(plan.operations),
+        "allowed_operations": sorted(plan.allowed_operations),
+        "notify_users": plan.notify_users,
+        "ticket": plan.ticket,
+        "announce": [before.total_seconds() for before in plan.announce],
+    }
+
+
+def _to_plan(raw: Any) -> dict[str, Any]:
+    estimate, operations = raw["estimated_seconds"], raw["operations"]
+    return {
+        "id": str(raw["id"]),
+        "mode": Mode(raw["mode"]),
+        "reason": str(raw["reason"]),
+        "owner": str(raw["owner"]),
+        "estimated_duration": None if estimate is None else timedelta(seconds=estimate),
+        "operations": None if operations is None else frozenset(operations),
+        "allowed_operations": frozenset(raw["allowed_operations"]),
+        "notify_users": bool(raw["notify_users"]),
+        "ticket": str(raw["ticket"]),
+        "announce": tuple(timedelta(seconds=before) for before in raw["announce"]),
+    }
+
+
+def _to_lease(holder: Any, seconds: Any, releases: Any) -> Lease:
+    return Lease(holder=str(holder), seconds=float(seconds), releases=bool(releases))
 
 
 def _to_revision(raw: Any) -> int:
@@ -168,6 +249,10 @@ def _to_time(text: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
     return at.astimezone(UTC)
+
+
+def _to_time_or_none(text: str | None) -> datetime | None:
+    return None if text is None else _to_time(text)
 
 
 def _dump(value: object) -> bytes:

@@ -7,7 +7,9 @@ QuiesceError
 ├── ConflictError               somebody else changed the state first, or it already is as asked
 │   ├── RevisionConflictError   a commit expected another revision
 │   ├── WindowOpenError         a window of the same mode is open already
+│   ├── IdTakenError            a window or schedule of this id is there already
 │   ├── NoOpenWindowError       there is nothing to end or extend
+│   ├── NoSuchWindowError       there is no window or schedule of this id
 │   └── AmbiguousWindowError    several windows are open and none was named
 ├── OperationRefusedError       maintenance refuses this operation
 ├── NotQuiescedError            the system was not quiet in time
@@ -83,6 +85,22 @@ class WindowOpenError(ConflictError):
 
 class NoOpenWindowError(ConflictError):
     """Raised when there is no open window to end or extend."""
+
+
+class NoSuchWindowError(ConflictError):
+    """Raised when there is no window or schedule of the id that was named."""
+
+    def __init__(self, window_id: str) -> None:
+        super().__init__(f"there is no window or schedule {window_id!r:.80}")
+        self.window_id = window_id
+
+
+class IdTakenError(ConflictError):
+    """Raised when a window or schedule of the id that was asked for is there already."""
+
+    def __init__(self, window_id: str) -> None:
+        super().__init__(f"there is a window or schedule {window_id!r:.80} already")
+        self.window_id = window_id
 
 
 class AmbiguousWindowError(ConflictError):

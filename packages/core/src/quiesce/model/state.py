@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from .modes import Mode
 from .operations import OperationType
+from .schedules import Schedule
 from .windows import MaintenanceWindow
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceState:
-    """All that is committed together; ``revision`` grows with every commit."""
+    """All that is committed together.
+
+    Attributes:
+        revision: grows with every commit.
+        windows: every window that somebody opened, scheduled or changed, and of the recurring ones those of which
+            something must be remembered.
+        schedules: the recurring windows; what they open need not stand in ``windows``.
+    """
 
     revision: int = 0
     windows: tuple[MaintenanceWindow, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+
+    def all_windows(self) -> Iterator[MaintenanceWindow]:
+        """Return the windows, and those that the schedules add to them."""
+        yield from self.windows
+        if self.schedules:
+            remembered = {window.id for window in self.windows}
+            for schedule in self.schedules:
+                yield from (window for window in schedule.windows() if window.id not in remembered)
+
+    def find(self, window_id: str) -> MaintenanceWindow | None:
+        """Return the window of this id, also one that a schedule adds."""
+        return next((window for window in self.all_windows() if window.id == window_id), None)
+
+    def find_schedule(self, schedule_id: str) -> Schedule | None:
+        """Return the schedule of this id."""
+        return next((schedule for schedule in self.schedules if schedule.id == schedule_id), None)
+
+    def upcoming(self, now: datetime) -> list[MaintenanceWindow]:
+        """Return the windows that are still to open, the next one first."""
+        waiting = (w for w in self.all_windows() if not w.is_open(now) and not w.is_over(now))
+        return sorted(waiting, key=lambda window: (window.starts_at, window.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +92,29 @@ class EffectiveMaintenance:
 def effective(state: MaintenanceState, now: datetime) -> EffectiveMaintenance:
     """Return what is in force at ``now``; overlapping windows add up and never end each other."""
     changes: list[datetime] = []
-    for window in state.windows:
+    windows: list[MaintenanceWindow] = []
+    for window in (*state.windows, *_recurring(state, now, changes)):
         if window.is_over(now):
             continue
         if not window.is_open(now):
             changes.append(window.starts_at)
-        elif window.ends_at is not None:
+            continue
+        windows.append(window)
+        if window.ends_at is not None:
             changes.append(window.ends_at)
-    windows = sorted(
-        (window for window in state.windows if window.is_open(now)),
-        key=lambda window: (-window.mode.strictness, window.starts_at, window.id),
-    )
+    windows.sort(key=lambda window: (-window.mode.strictness, window.starts_at, window.id))
     return EffectiveMaintenance(tuple(windows), min(changes, default=None))
+
+
+def _recurring(state: MaintenanceState, now: datetime, changes: list[datetime]) -> Iterator[MaintenanceWindow]:
+    """Return what schedules alone have open; make values of none that is far from its time."""
+    if not state.schedules:
+        return
+    remembered = {window.id for window in state.windows}
+    for schedule in state.schedules:
+        for start in schedule.occurrences:
+            if start > now:
+                changes.append(start)
+                break
+            if start + schedule.length > now and schedule.window_id(start) not in remembered:
+                yield schedule.window(start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .leases import Lease
 from .modes import Mode
 from .operations import OperationType
 
@@ -24,11 +25,17 @@ class MaintenanceWindow:
         estimated_duration: how long the work should take; an estimate, ends nothing.
         ends_at: the timeout (UTC): from this instant the window is over by itself; ``None``: it has none.
         operations: names of the types it covers; ``None``: the default of its mode.
+        allowed_operations: names of types that it does not cover, whatever else is said.
         notify_users: whether users are told.
+        ticket: a link or number; empty: none.
+        announce: how long before its start people are told, each once.
+        schedule_id: the schedule that it comes from, if any.
+        lease: who holds it, if a program does.
         is_immediate: opened by a command: open from its commit on, also where a machine's clock is behind.
         ended_at: when an operator ended it (UTC): over from that commit on, whatever a clock says; ``None``: nobody
             has.
         hooks_run: names of the hooks that have run for it, so that a new leader runs only the others.
+        raised: the events that have been raised for it, so that none is raised twice.
     """
 
     id: str
@@ -39,10 +46,16 @@ class MaintenanceWindow:
     estimated_duration: timedelta | None = None
     ends_at: datetime | None = None
     operations: frozenset[str] | None = None
+    allowed_operations: frozenset[str] = frozenset()
     notify_users: bool = True
+    ticket: str = ""
+    announce: tuple[timedelta, ...] = ()
+    schedule_id: str | None = None
+    lease: Lease | None = None
     is_immediate: bool = False
     ended_at: datetime | None = None
     hooks_run: frozenset[str] = frozenset()
+    raised: frozenset[str] = frozenset()
 
     @property
     def closes_at(self) -> datetime | None:
@@ -59,12 +72,19 @@ class MaintenanceWindow:
         """Whether it is open at this instant: the start belongs to it, the end does not."""
         return (self.is_immediate or self.starts_at <= now) and not self.is_over(now)
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was ended before it could begin."""
+        return self.ended_at is not None and not self.is_immediate and self.ended_at < self.starts_at
+
     def is_over(self, now: datetime) -> bool:
         """Whether it has ended, by an operator or by its timeout."""
         return self.ended_at is not None or (self.ends_at is not None and self.ends_at <= now)
 
     def covers(self, operation: OperationType) -> bool:
         """Whether it is about this type of operation, open or not."""
+        if operation.name in self.allowed_operations:
+            return False
         if self.operations is None:
             return operation.is_blocked_by_default(self.mode)
         return operation.name in self.operations

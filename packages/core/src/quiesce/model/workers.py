@@ -75,6 +75,21 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What the store answers to a worker's report.
+
+    Attributes:
+        revision: the committed revision.
+        is_leader: whether this worker holds the leader's lease now.
+        silent: other workers that were not heard of for a while, with the seconds of their silence; the longest first.
+    """
+
+    revision: int
+    is_leader: bool = False
+    silent: tuple[tuple[WorkerInfo, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class QuiescenceReport:
     """Whether the system is quiet, and if not, why not; true at ``at`` and computed anew each time.
 

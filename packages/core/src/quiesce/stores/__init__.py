@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Store
+from .base import Change, Store
 from .opening import StoreOpener, open_store
 
-__all__ = ["Store", "StoreOpener", "open_store"]
+__all__ = ["Change", "Store", "StoreOpener", "open_store"]

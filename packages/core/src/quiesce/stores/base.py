@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..model import Acknowledgement, AuditRecord, CountKey, MaintenanceState, WorkerInfo, WorkerReport
+from ..model import (
+    Acknowledgement,
+    AuditRecord,
+    CountKey,
+    Heartbeat,
+    MaintenanceEvent,
+    MaintenanceState,
+    WorkerInfo,
+    WorkerReport,
+)
+
+SILENT_SECONDS = 2.0
+"""After so long without a report a worker is named to those that do report: two heartbeats."""
+MOST_SILENT = 64
+"""How many are named at once, so that an answer stays small; who is dealt with makes room for the next."""
+MOST_EVENTS = 10_000
+"""How many events a store keeps at least; older ones may go, the audit trail has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What ``wait_for_change`` heard.
+
+    Attributes:
+        state: the state that was announced with its commit; ``None``: load it, something may have been missed.
+    """
+
+    state: MaintenanceState | None = None
 
 
 class Store(Protocol):
@@ -35,8 +63,15 @@ class Store(Protocol):
     def revision(self) -> int:
         """Return the committed revision; cheaper than ``load``."""
 
-    def commit(self, state: MaintenanceState, *, expected_revision: int, audit: Sequence[AuditRecord]) -> None:
-        """Replace the state and append the records, both or neither, durably.
+    def commit(
+        self,
+        state: MaintenanceState,
+        *,
+        expected_revision: int,
+        audit: Sequence[AuditRecord],
+        events: Sequence[MaintenanceEvent] = (),
+    ) -> None:
+        """Replace the state and append the records and events, all or nothing, durably.
 
         ``state.revision`` must be greater than ``expected_revision``; a re-seeding commit may skip revisions.
 
@@ -48,12 +83,20 @@ class Store(Protocol):
         """List the worker, with a fresh heartbeat and no acknowledgement; replaces a former record of the same id."""
 
     def report(
-        self, worker_id: str, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int
-    ) -> None:
-        """Write a heartbeat, the acknowledgement, and add the counts, in one step.
+        self,
+        worker_id: str,
+        acknowledgement: Acknowledgement,
+        *,
+        counts: Mapping[CountKey, int],
+        batch: int,
+        lease_seconds: float = 0.0,
+    ) -> Heartbeat:
+        """Write a heartbeat, the acknowledgement, and add the counts, in one step; return what the worker must know.
 
         ``batch`` numbers the counts of this worker; a batch at or below the last one added is not added again, so
-        that a report repeated after a lost answer counts nothing twice.
+        that a report repeated after a lost answer counts nothing twice. With ``lease_seconds`` the leader's lease is
+        taken or renewed, if no other worker holds it. At most ``MOST_SILENT`` workers of more than
+        ``SILENT_SECONDS`` are named.
 
         Raises:
             UnknownWorkerError: the worker is not listed; nothing was written.
@@ -68,23 +111,33 @@ class Store(Protocol):
     def counts(self) -> Mapping[CountKey, int]:
         """Return all counts, over all workers and windows."""
 
-    def lead(self, worker_id: str, *, lease_seconds: float) -> bool:
-        """Take or renew the leader's lease; ``True`` when this worker holds it now, alone."""
-
     def resign(self, worker_id: str) -> None:
         """Give the lease back if this worker holds it."""
 
     def audit(self, *, limit: int = 100) -> tuple[AuditRecord, ...]:
         """Return the newest records, oldest of them first."""
 
+    def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
+        """Return the oldest events after the one of this id, in the order of what happened; from the first if empty."""
+
+    def renew_lease(self, window_id: str) -> None:
+        """Count one more renewal of the lease on this window; makes no revision."""
+
+    def lease_renewals(self) -> Mapping[str, int]:
+        """Return how often each lease was renewed, by window; it has lapsed when the number stands still."""
+
+    def drop_lease(self, window_id: str) -> None:
+        """Forget the renewals of a lease that nobody holds any more."""
+
     def age(self) -> float:
         """Return the seconds since the store was created or last lost its contents, by its own clock."""
 
-    def wait_for_change(self, *, timeout_seconds: float) -> bool:
+    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
         """Wait until a commit may have happened, ``wake`` is called, or the timeout passes.
 
         Returns:
-            ``True`` when the store heard of a commit, or cannot be sure that it missed none.
+            What the store heard of a commit, or an empty ``Change`` when it cannot be sure that it missed none; else
+            ``None``.
         """
 
     def wake(self) -> None:

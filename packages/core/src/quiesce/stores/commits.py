@@ -1,11 +1,30 @@
-"""What every store asks of a commit before it writes."""
+"""What every store asks of a commit before it writes, and of an event's id before it looks for it."""
 
 from __future__ import annotations
 
-from ..model import InvalidValueError, MaintenanceState
+from collections.abc import Sequence
+
+from ..model import InvalidValueError, MaintenanceEvent, MaintenanceState
 
 
-def check_commit(state: MaintenanceState, *, expected_revision: int) -> None:
-    """Raise ``InvalidValueError`` unless the state's revision grows."""
+def check_commit(state: MaintenanceState, *, expected_revision: int, events: Sequence[MaintenanceEvent] = ()) -> None:
+    """Raise ``InvalidValueError`` unless the state's revision grows and the events are numbered within it."""
     if not 0 <= expected_revision < state.revision < 2**63:
         raise InvalidValueError("revision", f"{state.revision} does not follow {expected_revision}")
+    for number, event in enumerate(events):
+        if (event.revision, event.number) != (state.revision, number):
+            raise InvalidValueError("events", f"{event.id} is not event {number} of revision {state.revision}")
+
+
+def events_after(event_id: str) -> tuple[int, int]:
+    """Return revision and number behind which events are asked for; from before all for an empty id.
+
+    Raises:
+        InvalidValueError: it is no id of an event.
+    """
+    if not event_id:
+        return 0, -1
+    revision, _, number = event_id.partition("-")
+    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in (revision, number)):
+        raise InvalidValueError("after", f"{event_id!r:.80} is no event id such as 12-0")
+    return int(revision), int(number)

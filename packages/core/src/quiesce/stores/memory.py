@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +15,8 @@ from ..model import (
     Acknowledgement,
     AuditRecord,
     CountKey,
+    Heartbeat,
+    MaintenanceEvent,
     MaintenanceState,
     RevisionConflictError,
     StoreError,
@@ -20,7 +24,8 @@ from ..model import (
     WorkerInfo,
     WorkerReport,
 )
-from .commits import check_commit
+from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
+from .commits import check_commit, events_after
 from .doorbell import Doorbell
 
 
@@ -42,6 +47,8 @@ class MemoryStore:
         self._is_closed = False
         self._state = MaintenanceState()
         self._audit: list[AuditRecord] = []
+        self._events: deque[MaintenanceEvent] = deque(maxlen=MOST_EVENTS)
+        self._renewals: dict[str, int] = {}
         self._workers: dict[str, _Entry] = {}
         self._batches: dict[str, int] = {}
         self._counts: dict[CountKey, int] = {}
@@ -68,14 +75,22 @@ class MemoryStore:
         with self._open():
             return self._state.revision
 
-    def commit(self, state: MaintenanceState, *, expected_revision: int, audit: Sequence[AuditRecord]) -> None:
-        """Replace the state and append the records."""
-        check_commit(state, expected_revision=expected_revision)
+    def commit(
+        self,
+        state: MaintenanceState,
+        *,
+        expected_revision: int,
+        audit: Sequence[AuditRecord],
+        events: Sequence[MaintenanceEvent] = (),
+    ) -> None:
+        """Replace the state and append the records and events."""
+        check_commit(state, expected_revision=expected_revision, events=events)
         with self._open():
             if self._state.revision != expected_revision:
                 raise RevisionConflictError(expected_revision, self._state.revision)
             self._state = state
             self._audit.extend(audit)
+            self._events.extend(events)
         self._bell.ring(is_commit=True)
 
     def register(self, worker: WorkerInfo) -> None:
@@ -84,18 +99,27 @@ class MemoryStore:
             self._workers[worker.id] = _Entry(worker, None, time.monotonic())
 
     def report(
-        self, worker_id: str, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int
-    ) -> None:
+        self,
+        worker_id: str,
+        acknowledgement: Acknowledgement,
+        *,
+        counts: Mapping[CountKey, int],
+        batch: int,
+        lease_seconds: float = 0.0,
+    ) -> Heartbeat:
         """Write heartbeat, acknowledgement and counts."""
         with self._open():
             entry = self._workers.get(worker_id)
             if entry is None:
                 raise UnknownWorkerError(f"worker {worker_id} is not listed")
-            self._workers[worker_id] = replace(entry, acknowledgement=acknowledgement, heard_at=time.monotonic())
+            now = time.monotonic()
+            self._workers[worker_id] = replace(entry, acknowledgement=acknowledgement, heard_at=now)
             if batch > self._batches.get(worker_id, -1):
                 self._batches[worker_id] = batch
                 for key, count in counts.items():
                     self._counts[key] = self._counts.get(key, 0) + count
+            is_leader = lease_seconds > 0 and self._lead(worker_id, until=now + lease_seconds, now=now)
+            return Heartbeat(self._state.revision, is_leader, self._silent(now))
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""
@@ -117,15 +141,6 @@ class MemoryStore:
         with self._open():
             return dict(self._counts)
 
-    def lead(self, worker_id: str, *, lease_seconds: float) -> bool:
-        """Take or renew the leader's lease."""
-        with self._open():
-            now = time.monotonic()
-            if self._leader != worker_id and now < self._leads_until:
-                return False
-            self._leader, self._leads_until = worker_id, now + lease_seconds
-            return True
-
     def resign(self, worker_id: str) -> None:
         """Give the lease back."""
         with self._open():
@@ -137,14 +152,36 @@ class MemoryStore:
         with self._open():
             return tuple(self._audit[-limit:]) if limit > 0 else ()
 
+    def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
+        """Return the oldest events after the one of this id."""
+        position = events_after(after)
+        with self._open():
+            found = (event for event in self._events if (event.revision, event.number) > position)
+            return tuple(itertools.islice(found, max(limit, 0)))
+
+    def renew_lease(self, window_id: str) -> None:
+        """Count one more renewal."""
+        with self._open():
+            self._renewals[window_id] = self._renewals.get(window_id, 0) + 1
+
+    def lease_renewals(self) -> Mapping[str, int]:
+        """Return how often each lease was renewed."""
+        with self._open():
+            return dict(self._renewals)
+
+    def drop_lease(self, window_id: str) -> None:
+        """Forget the renewals of a lease."""
+        with self._open():
+            self._renewals.pop(window_id, None)
+
     def age(self) -> float:
         """Return the seconds since the store was made."""
         with self._open():
             return time.monotonic() - self._created_at
 
-    def wait_for_change(self, *, timeout_seconds: float) -> bool:
+    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
         """Return at the next commit or ``wake``, after the timeout at the latest."""
-        return self._bell.wait(timeout_seconds)
+        return Change() if self._bell.wait(timeout_seconds) else None
 
     def wake(self) -> None:
         """Let ``wait_for_change`` return; one that is called later returns at once, so that no ring is lost."""
@@ -154,6 +191,17 @@ class MemoryStore:
         """End the store."""
         self._is_closed = True
         self.wake()
+
+    def _lead(self, worker_id: str, *, until: float, now: float) -> bool:
+        if self._leader != worker_id and now < self._leads_until:
+            return False
+        self._leader, self._leads_until = worker_id, until
+        return True
+
+    def _silent(self, now: float) -> tuple[tuple[WorkerInfo, float], ...]:
+        silent = [(entry.worker, now - entry.heard_at) for entry in self._workers.values()]
+        late = sorted((found for found in silent if found[1] > SILENT_SECONDS), key=lambda found: -found[1])
+        return tuple(late[:MOST_SILENT])
 
     def _open(self) -> threading.Lock:
         if os.getpid() != self._pid:

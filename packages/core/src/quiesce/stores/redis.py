@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from ..model import (
     Acknowledgement,
     AuditRecord,
     CountKey,
+    Heartbeat,
+    MaintenanceEvent,
     MaintenanceState,
     RevisionConflictError,
     StoreCorruptError,
@@ -24,16 +27,19 @@ from ..model.codec import (
     decode_acknowledgement,
     decode_audit,
     decode_count_key,
+    decode_event,
     decode_state,
     decode_worker,
     encode_acknowledgement,
     encode_audit,
     encode_count_key,
+    encode_event,
     encode_state,
     encode_worker,
 )
 from . import redis_scripts as scripts
-from .commits import check_commit
+from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
+from .commits import check_commit, events_after
 from .redis_address import parse_address
 from .redis_client import RedisClient
 from .redis_connect import connect
@@ -83,22 +89,30 @@ class RedisStore:
         """Return the committed revision."""
         return _number(self._ready().command("HGET", "state", "revision") or 0)
 
-    def commit(self, state: MaintenanceState, *, expected_revision: int, audit: Sequence[AuditRecord]) -> None:
-        """Replace the state and append the records; waits a moment for one replica to have them, if there is any.
+    def commit(
+        self,
+        state: MaintenanceState,
+        *,
+        expected_revision: int,
+        audit: Sequence[AuditRecord],
+        events: Sequence[MaintenanceEvent] = (),
+    ) -> None:
+        """Replace the state, append records and events; waits a moment for one replica to have them, if there is any.
 
         After ``StoreUnreachableError`` the commit may have happened all the same: load, and look.
         """
-        check_commit(state, expected_revision=expected_revision)
-        records = [encode_audit(record) for record in audit]
-        token = secrets.token_hex(8)
+        check_commit(state, expected_revision=expected_revision, events=events)
         is_done, revision = self._ready().run(
             scripts.COMMIT,
             expected_revision,
             state.revision,
             encode_state(state),
-            token,
+            secrets.token_hex(8),
             self._channel,
-            *records,
+            len(audit),
+            MOST_EVENTS,
+            *map(encode_audit, audit),
+            *map(encode_event, events),
             is_awaited=True,
         )
         if not is_done:
@@ -109,13 +123,30 @@ class RedisStore:
         self._ready().run(scripts.REGISTER, worker.id, encode_worker(worker))
 
     def report(
-        self, worker_id: str, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int
-    ) -> None:
+        self,
+        worker_id: str,
+        acknowledgement: Acknowledgement,
+        *,
+        counts: Mapping[CountKey, int],
+        batch: int,
+        lease_seconds: float = 0.0,
+    ) -> Heartbeat:
         """Write heartbeat, acknowledgement and counts."""
-        added = [part for key, count in counts.items() for part in (encode_count_key(key), count)]
-        body = encode_acknowledgement(acknowledgement)
-        if not self._ready().run(scripts.REPORT, worker_id, body, batch, *added):
+        answer = self._ready().run(
+            scripts.REPORT,
+            worker_id,
+            encode_acknowledgement(acknowledgement),
+            batch,
+            math.ceil(lease_seconds * 1000),
+            int(SILENT_SECONDS * 1000),
+            MOST_SILENT,
+            *(part for key, count in counts.items() for part in (encode_count_key(key), count)),
+        )
+        if answer is None:
             raise UnknownWorkerError(f"worker {worker_id} is not listed")
+        revision, is_leader, silent = answer
+        found = tuple((decode_worker(body), _number(age) / 1000) for body, age in silent)
+        return Heartbeat(_number(revision), bool(is_leader), found)
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""
@@ -137,10 +168,6 @@ class RedisStore:
         found: dict[bytes, bytes] = self._ready().command("HGETALL", "counts")
         return {decode_count_key(key): _number(count) for key, count in found.items()}
 
-    def lead(self, worker_id: str, *, lease_seconds: float) -> bool:
-        """Take or renew the leader's lease."""
-        return bool(self._ready().run(scripts.LEAD, worker_id, max(int(lease_seconds * 1000), 1)))
-
     def resign(self, worker_id: str) -> None:
         """Give the lease back."""
         self._ready().run(scripts.RESIGN, worker_id)
@@ -151,17 +178,45 @@ class RedisStore:
             return ()
         return tuple(decode_audit(body) for body in self._ready().command("LRANGE", "audit", -limit, -1))
 
+    def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
+        """Return the oldest events after the one of this id."""
+        position = events_after(after)
+        if limit < 1:
+            return ()
+        first = f"({position[0]}-{position[1]}" if after else "-"
+        found = self._ready().command("XRANGE", "events", first, "+", "COUNT", limit)
+        return tuple(decode_event(fields[1] if isinstance(fields, list) else fields[b"body"]) for _, fields in found)
+
+    def renew_lease(self, window_id: str) -> None:
+        """Count one more renewal."""
+        self._ready().command("HINCRBY", "leases", window_id, 1)
+
+    def lease_renewals(self) -> Mapping[str, int]:
+        """Return how often each lease was renewed."""
+        found: dict[bytes, bytes] = self._ready().command("HGETALL", "leases")
+        return {window_id.decode("utf-8", "replace"): _number(count) for window_id, count in found.items()}
+
+    def drop_lease(self, window_id: str) -> None:
+        """Forget the renewals of a lease."""
+        self._ready().command("HDEL", "leases", window_id)
+
     def age(self) -> float:
         """Return the seconds since this store's keys were first written, or since the first call of this."""
         return float(max(self._ready().run(scripts.AGE), 0)) / 1000
 
-    def wait_for_change(self, *, timeout_seconds: float) -> bool:
+    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
         """Return at a commit, at ``wake``, after the timeout, or when the announcements can be heard anew.
 
         Never raises because Redis is away: it waits, and subscribes when it is called again.
         """
         self._renew_after_fork()
-        return self._subscription.wait(timeout_seconds=timeout_seconds)
+        body = self._subscription.wait(timeout_seconds=timeout_seconds)
+        if body is None:
+            return None
+        try:
+            return Change(decode_state(body) if body else None)
+        except StoreCorruptError:
+            return Change()
 
     def wake(self) -> None:
         """Let ``wait_for_change`` return, within a tenth of a second."""

@@ -9,7 +9,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-KEYS = ("state", "audit", "workers", "acknowledgements", "heartbeats", "batches", "counts", "leader", "incarnation")
+KEYS = (
+    "state",
+    "audit",
+    "events",
+    "workers",
+    "acknowledgements",
+    "heartbeats",
+    "batches",
+    "counts",
+    "leader",
+    "leases",
+    "incarnation",
+)
 """Names of the keys, behind the prefix ``{quiesce:SERVICE}:``."""
 
 _NAMES = ", ".join(KEYS)
@@ -35,7 +47,7 @@ class Script:
 
 COMMIT = Script(
     _PROLOGUE
-    + """local expected, revision, body, token, channel = unpack(ARGV, 1, 5)
+    + """local expected, revision, body, token, channel, records, keep = unpack(ARGV, 1, 7)
 local current = redis.call('HGET', state, 'revision') or '0'
 -- The same commit, sent again because the answer was lost.
 if redis.call('HGET', state, 'token') == token then return {1, current} end
@@ -43,22 +55,30 @@ if current ~= expected then return {0, current} end
 -- An error after the first write would leave half a commit.
 local kind = redis.call('TYPE', audit).ok
 if kind ~= 'list' and kind ~= 'none' then return redis.error_reply('WRONGTYPE the audit trail is no list') end
+kind = redis.call('TYPE', events).ok
+if kind ~= 'stream' and kind ~= 'none' then return redis.error_reply('WRONGTYPE the events are no stream') end
 """
     + _STARTED
     + """redis.call('HSET', state, 'revision', revision, 'body', body, 'token', token)
-for index = 6, #ARGV do redis.call('RPUSH', audit, ARGV[index]) end
-redis.call('PUBLISH', channel, revision)
+local last = 7 + tonumber(records)
+for index = 8, last do redis.call('RPUSH', audit, ARGV[index]) end
+for index = last + 1, #ARGV do
+  local id = revision .. '-' .. (index - last - 1)
+  redis.call('XADD', events, 'MAXLEN', '~', keep, id, 'body', ARGV[index])
+end
+redis.call('PUBLISH', channel, body)
 return {1, revision}
 """
 )
-"""ARGV: expected revision, revision, body, token, channel, audit records… → {1 or 0, revision}."""
+"""ARGV: expected revision, revision, body, token, channel, number of records, events to keep, records…, events… →
+{1 or 0, revision}. The announcement is the state itself, so that nobody has to ask for it."""
 
 REGISTER = Script(
     _PROLOGUE
     + _STARTED
     + """redis.call('HSET', workers, ARGV[1], ARGV[2])
 redis.call('HDEL', acknowledgements, ARGV[1])
-redis.call('HSET', heartbeats, ARGV[1], string.format('%.0f', now))
+redis.call('ZADD', heartbeats, now, ARGV[1])
 return 1
 """
 )
@@ -66,22 +86,37 @@ return 1
 
 REPORT = Script(
     _PROLOGUE
-    + """local id, acknowledgement, batch = unpack(ARGV, 1, 3)
-if redis.call('HEXISTS', workers, id) == 0 then return 0 end
+    + """local id, acknowledgement, batch, lease, silence, most = unpack(ARGV, 1, 6)
+if redis.call('HEXISTS', workers, id) == 0 then return false end
 redis.call('HSET', acknowledgements, id, acknowledgement)
-redis.call('HSET', heartbeats, id, string.format('%.0f', now))
+redis.call('ZADD', heartbeats, now, id)
 if tonumber(batch) > tonumber(redis.call('HGET', batches, id) or '-1') then
   redis.call('HSET', batches, id, batch)
-  for index = 4, #ARGV, 2 do redis.call('HINCRBY', counts, ARGV[index], ARGV[index + 1]) end
+  for index = 7, #ARGV, 2 do redis.call('HINCRBY', counts, ARGV[index], ARGV[index + 1]) end
 end
-return 1
+local leads = 0
+if tonumber(lease) > 0 then
+  local holder = redis.call('GET', leader)
+  if not holder or holder == id then
+    redis.call('SET', leader, id, 'PX', lease)
+    leads = 1
+  end
+end
+local silent = {}
+for _, late in ipairs(redis.call('ZRANGEBYSCORE', heartbeats, '-inf', '(' .. (now - silence), 'LIMIT', 0, most)) do
+  local body = redis.call('HGET', workers, late)
+  if body then table.insert(silent, {body, now - redis.call('ZSCORE', heartbeats, late)}) end
+end
+return {redis.call('HGET', state, 'revision') or '0', leads, silent}
 """
 )
-"""ARGV: id, acknowledgement, batch, then key and count by turns → 0: not listed."""
+"""ARGV: id, acknowledgement, batch, lease or 0, silence, most silent, then key and count by turns → nothing: the
+worker is not listed; else {revision, 1 or 0: leads, list of {body, age} of workers that are silent}."""
 
 DEREGISTER = Script(
     _PROLOGUE
-    + """for _, key in ipairs({workers, acknowledgements, heartbeats, batches}) do redis.call('HDEL', key, ARGV[1]) end
+    + """for _, key in ipairs({workers, acknowledgements, batches}) do redis.call('HDEL', key, ARGV[1]) end
+redis.call('ZREM', heartbeats, ARGV[1])
 return 1
 """
 )
@@ -91,23 +126,13 @@ WORKERS = Script(
     _PROLOGUE
     + """local found, ids = {}, redis.call('HKEYS', workers)
 for _, id in ipairs(ids) do
-  local heard = redis.call('HGET', heartbeats, id) or '0'
+  local heard = redis.call('ZSCORE', heartbeats, id) or '0'
   table.insert(found, {id, redis.call('HGET', workers, id), redis.call('HGET', acknowledgements, id), now - heard})
 end
 return found
 """
 )
 """→ list of {id, body, acknowledgement or nil, age}."""
-
-LEAD = Script(
-    _PROLOGUE
-    + """local holder = redis.call('GET', leader)
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', leader, ARGV[1], 'PX', ARGV[2])
-return 1
-"""
-)
-"""ARGV: id, lease → 0: another one holds it."""
 
 RESIGN = Script(
     _PROLOGUE

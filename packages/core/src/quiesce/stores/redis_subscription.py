@@ -15,6 +15,7 @@ from .redis_connect import ANSWER_SECONDS, Client
 _SLICE_SECONDS = 0.1
 """How long one read lasts: a bell is heard this late at most."""
 _RETRY_SECONDS = 0.25
+_MISSED = b""
 
 
 class Subscription:
@@ -32,29 +33,31 @@ class Subscription:
         self._retry_at = float("-inf")
         self._is_closed = False
 
-    def wait(self, *, timeout_seconds: float) -> bool:
+    def wait(self, *, timeout_seconds: float) -> bytes | None:
         """Return after the timeout, at a message, at the bell, or as soon as the channel is heard anew.
 
         Returns:
-            Whether a commit was announced, or may have been while nobody listened.
+            The newest message; empty when one may have come while nobody listened; ``None``: there was none.
         """
         deadline = time.monotonic() + timeout_seconds
         if not self._lock.acquire(timeout=max(timeout_seconds, 0.0)):
-            return False
+            return None
         try:
             if self._is_closed:
-                return self._bell.wait(deadline - time.monotonic())
+                self._bell.wait(deadline - time.monotonic())
+                return None
             if self._subscriber is None and time.monotonic() < self._retry_at:
-                return self._bell.wait(min(deadline, self._retry_at) - time.monotonic())
+                self._bell.wait(min(deadline, self._retry_at) - time.monotonic())
+                return None
             if self._subscriber is None:
                 self._subscriber = self._subscribed()
-                return True
+                return _MISSED
             return self._listen(self._subscriber, deadline)
         except (redis.exceptions.RedisError, OSError):
             self._drop()
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             self._bell.wait(deadline - time.monotonic())
-            return True
+            return _MISSED
         finally:
             if self._is_closed:
                 self._drop()
@@ -88,20 +91,30 @@ class Subscription:
             raise redis.exceptions.TimeoutError("no answer to SUBSCRIBE")
         return subscriber
 
-    def _listen(self, subscriber: Any, deadline: float) -> bool:
+    def _listen(self, subscriber: Any, deadline: float) -> bytes | None:
         while not self._bell.is_rung:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                return False
-            if subscriber.get_message(timeout=min(remaining, _SLICE_SECONDS)) is not None:
-                return True
+                return None
+            found = subscriber.get_message(timeout=min(remaining, _SLICE_SECONDS))
+            if found is not None:
+                return _newest(found, subscriber)
         self._bell.wait(0)
-        return False
+        return None
 
     def _drop(self) -> None:
         subscriber, self._subscriber = self._subscriber, None
         if subscriber is not None:
             _close(subscriber)
+
+
+def _newest(found: Any, subscriber: Any) -> bytes:
+    """Return the last of the announcements that have come together; each holds the whole state."""
+    body: bytes = _MISSED
+    while found is not None:
+        body = found["data"] if found.get("type") == "message" else _MISSED
+        found = subscriber.get_message(timeout=0.0)
+    return body
 
 
 def _close(subscriber: Any) -> None:

@@ -12,6 +12,8 @@ from ..model import (
     Acknowledgement,
     AuditRecord,
     CountKey,
+    Heartbeat,
+    MaintenanceEvent,
     MaintenanceState,
     RevisionConflictError,
     StoreCorruptError,
@@ -24,16 +26,19 @@ from ..model.codec import (
     decode_acknowledgement,
     decode_audit,
     decode_count_key,
+    decode_event,
     decode_state,
     decode_worker,
     encode_acknowledgement,
     encode_audit,
     encode_count_key,
+    encode_event,
     encode_state,
     encode_worker,
 )
 from . import clock
-from .commits import check_commit
+from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
+from .commits import check_commit, events_after
 from .doorbell import Doorbell
 from .sqlite_database import Database
 from .sqlite_files import check_location
@@ -79,11 +84,19 @@ class SqliteStore:
         """Return the committed revision."""
         return int(self._of_service("revision"))
 
-    def commit(self, state: MaintenanceState, *, expected_revision: int, audit: Sequence[AuditRecord]) -> None:
-        """Replace the state and append the records; on the disk when it returns."""
-        check_commit(state, expected_revision=expected_revision)
+    def commit(
+        self,
+        state: MaintenanceState,
+        *,
+        expected_revision: int,
+        audit: Sequence[AuditRecord],
+        events: Sequence[MaintenanceEvent] = (),
+    ) -> None:
+        """Replace the state and append the records and events; on the disk when it returns."""
+        check_commit(state, expected_revision=expected_revision, events=events)
         body = encode_state(state)
         records = [(self._service, encode_audit(record)) for record in audit]
+        happened = [(self._service, event.revision, event.number, encode_event(event)) for event in events]
         with self._database.writing(durable=True) as connection:
             found = self._select(connection, "revision")
             if found != expected_revision:
@@ -92,6 +105,13 @@ class SqliteStore:
                 "UPDATE state SET revision = ?, body = ? WHERE service = ?", (state.revision, body, self._service)
             )
             connection.executemany("INSERT INTO audit (service, body) VALUES (?, ?)", records)
+            if happened:
+                connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", happened)
+                connection.execute(
+                    "DELETE FROM events WHERE service = ?1 AND (revision, number) <= (SELECT revision, number"
+                    " FROM events WHERE service = ?1 ORDER BY revision DESC, number DESC LIMIT 1 OFFSET ?2)",
+                    (self._service, MOST_EVENTS),
+                )
         self._bell.ring(is_commit=True)
 
     def register(self, worker: WorkerInfo) -> None:
@@ -105,20 +125,28 @@ class SqliteStore:
             )
 
     def report(
-        self, worker_id: str, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int
-    ) -> None:
+        self,
+        worker_id: str,
+        acknowledgement: Acknowledgement,
+        *,
+        counts: Mapping[CountKey, int],
+        batch: int,
+        lease_seconds: float = 0.0,
+    ) -> Heartbeat:
         """Write heartbeat, acknowledgement and counts."""
         key = (self._service, worker_id)
         rows = [(self._service, encode_count_key(counted), count) for counted, count in counts.items()]
         body = encode_acknowledgement(acknowledgement)
+        boot = clock.boot_id()
         with self._database.writing() as connection:
             found = connection.execute("SELECT batch FROM workers WHERE service = ? AND id = ?", key).fetchone()
             if found is None:
                 raise UnknownWorkerError(f"worker {worker_id} is not listed")
+            now = clock.seconds_since_boot()
             connection.execute(
                 "UPDATE workers SET acknowledgement = ?, batch = max(batch, ?), boot = ?, heard_at = ?"
                 " WHERE service = ? AND id = ?",
-                (body, batch, clock.boot_id(), clock.seconds_since_boot(), *key),
+                (body, batch, boot, now, *key),
             )
             if batch > found[0]:
                 connection.executemany(
@@ -126,6 +154,25 @@ class SqliteStore:
                     " count = count + excluded.count",
                     rows,
                 )
+            is_leader = (
+                lease_seconds > 0
+                and connection.execute(
+                    "INSERT INTO leader VALUES (?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET"
+                    " worker_id = excluded.worker_id, boot = excluded.boot, until = excluded.until"
+                    " WHERE worker_id = excluded.worker_id OR boot <> excluded.boot OR until <= ?",
+                    (*key, boot, now + lease_seconds, now),
+                ).rowcount
+                == 1
+            )
+            silent = connection.execute(
+                "SELECT body, boot, heard_at FROM workers WHERE service = ? AND (boot <> ? OR heard_at < ?)"
+                " ORDER BY boot = ?, heard_at LIMIT ?",
+                (self._service, boot, now - SILENT_SECONDS, boot, MOST_SILENT),
+            ).fetchall()
+            revision = self._select(connection, "revision")
+        return Heartbeat(
+            revision, is_leader, tuple((decode_worker(body), clock.age(then, heard)) for body, then, heard in silent)
+        )
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""
@@ -152,19 +199,6 @@ class SqliteStore:
             rows = connection.execute("SELECT key, count FROM counts WHERE service = ?", (self._service,)).fetchall()
         return {decode_count_key(key): count for key, count in rows}
 
-    def lead(self, worker_id: str, *, lease_seconds: float) -> bool:
-        """Take or renew the leader's lease."""
-        boot = clock.boot_id()
-        with self._database.writing() as connection:
-            now = clock.seconds_since_boot()
-            taken = connection.execute(
-                "INSERT INTO leader VALUES (?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET"
-                " worker_id = excluded.worker_id, boot = excluded.boot, until = excluded.until"
-                " WHERE worker_id = excluded.worker_id OR boot <> excluded.boot OR until <= ?",
-                (self._service, worker_id, boot, now + lease_seconds, now),
-            )
-            return taken.rowcount == 1
-
     def resign(self, worker_id: str) -> None:
         """Give the lease back."""
         with self._database.writing() as connection:
@@ -177,13 +211,41 @@ class SqliteStore:
             rows = connection.execute(query, (self._service, max(limit, 0))).fetchall()
         return tuple(decode_audit(body) for (body,) in reversed(rows))
 
+    def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
+        """Return the oldest events after the one of this id."""
+        query = "SELECT body FROM events WHERE service = ? AND (revision, number) > (?, ?) ORDER BY revision, number"
+        with self._database.reading() as connection:
+            asked = (self._service, *events_after(after), max(limit, 0))
+            rows = connection.execute(f"{query} LIMIT ?", asked).fetchall()
+        return tuple(decode_event(body) for (body,) in rows)
+
+    def renew_lease(self, window_id: str) -> None:
+        """Count one more renewal."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO leases VALUES (?, ?, 1) ON CONFLICT (service, window_id) DO UPDATE SET"
+                " renewals = renewals + 1",
+                (self._service, window_id),
+            )
+
+    def lease_renewals(self) -> Mapping[str, int]:
+        """Return how often each lease was renewed."""
+        with self._database.reading() as connection:
+            query = "SELECT window_id, renewals FROM leases WHERE service = ?"
+            return dict(connection.execute(query, (self._service,)).fetchall())
+
+    def drop_lease(self, window_id: str) -> None:
+        """Forget the renewals of a lease."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM leases WHERE service = ? AND window_id = ?", (self._service, window_id))
+
     def age(self) -> float:
         """Return the seconds since the file was made."""
         return clock.age(self._of_service("created_boot"), self._of_service("created_at"))
 
-    def wait_for_change(self, *, timeout_seconds: float) -> bool:
+    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
         """Return after the timeout, or earlier when this object commits or is woken; other processes use the board."""
-        return self._bell.wait(timeout_seconds)
+        return Change() if self._bell.wait(timeout_seconds) else None
 
     def wake(self) -> None:
         """Let ``wait_for_change`` return; one that is called later returns at once, so that no ring is lost."""

@@ -16,6 +16,10 @@ CREATE TABLE state (service TEXT PRIMARY KEY, revision INTEGER NOT NULL, body BL
                     created_boot TEXT NOT NULL, created_at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX audit_of_service ON audit (service, number);
+CREATE TABLE events (service TEXT, revision INTEGER, number INTEGER, body BLOB NOT NULL,
+                     PRIMARY KEY (service, revision, number)) WITHOUT ROWID;
+CREATE TABLE leases (service TEXT, window_id TEXT, renewals INTEGER NOT NULL,
+                     PRIMARY KEY (service, window_id)) WITHOUT ROWID;
 CREATE TABLE workers (service TEXT, id TEXT, body BLOB NOT NULL, acknowledgement BLOB, batch INTEGER NOT NULL,
                       boot TEXT NOT NULL, heard_at REAL NOT NULL, PRIMARY KEY (service, id)) WITHOUT ROWID;
 CREATE TABLE counts (service TEXT, key BLOB, count INTEGER NOT NULL, PRIMARY KEY (service, key)) WITHOUT ROWID;

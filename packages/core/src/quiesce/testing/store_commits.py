@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..model import InvalidValueError, MaintenanceState, RevisionConflictError
 from ..stores.base import Store
-from .store_samples import HOSTILE, Reopen, a_record, a_window, commit, expects
+from .store_samples import HOSTILE, Reopen, a_record, a_schedule, a_window, an_event, commit, expects
 
 _COMMITS_EACH = 50
 
@@ -27,7 +27,8 @@ class CommitContract:
 
     def test_a_commit_is_what_others_load(self, store: Store, reopen: Reopen) -> None:
         """What one process decides, every other one must apply, to the last field."""
-        state = MaintenanceState(1, (a_window(), replace(a_window(), id="w2", operations=None, ends_at=None)))
+        plain = replace(a_window(), id="w2", operations=None, ends_at=None, lease=None, schedule_id=None, ended_at=None)
+        state = MaintenanceState(1, (a_window(), plain), (a_schedule(), replace(a_schedule(), operations=None)))
 
         store.commit(state, expected_revision=0, audit=[a_record(1)])
 
@@ -110,6 +111,50 @@ class CommitContract:
         assert trail == [(4, "second"), (5, "first"), (5, "second")]
         assert len(store.audit()) == 10
         assert store.audit(limit=0) == ()
+
+    def test_events_come_with_their_commit_and_in_order(self, store: Store, reopen: Reopen) -> None:
+        """Who delivers notices must find each once, in the order in which it happened."""
+        for revision in (1, 2, 10):
+            happened = [an_event(revision, 0), an_event(revision, 1, reason=HOSTILE)]
+            store.commit(MaintenanceState(revision), expected_revision=store.revision(), audit=[], events=happened)
+
+        with contextlib.closing(reopen()) as other:
+            assert [event.id for event in other.events()] == ["1-0", "1-1", "2-0", "2-1", "10-0", "10-1"]
+            assert other.events(after="2-0", limit=2) == (an_event(2, 1, reason=HOSTILE), an_event(10, 0))
+            assert other.events(after="10-1") == ()
+            assert other.events(limit=0) == ()
+
+    def test_events_of_a_lost_race_are_not_there(self, store: Store) -> None:
+        """People must not be told of what did not happen."""
+        commit(store, 1)
+
+        with expects(RevisionConflictError):
+            store.commit(MaintenanceState(2), expected_revision=0, audit=[], events=[an_event(2)])
+
+        assert store.events() == ()
+
+    def test_events_of_another_revision_are_refused(self, store: Store) -> None:
+        """An event's id is its place; one with a foreign id could stand before what has been delivered."""
+        for wrong in (an_event(7), an_event(1, 1)):
+            with expects(InvalidValueError):
+                store.commit(MaintenanceState(1), expected_revision=0, audit=[], events=[wrong])
+
+        assert store.revision() == 0
+        with expects(InvalidValueError):
+            store.events(after="yesterday")
+
+    def test_renewals_of_a_lease_are_counted_beside_the_state(self, store: Store, reopen: Reopen) -> None:
+        """Whether a holder lives is asked every second; it must not cost every worker a revision."""
+        with contextlib.closing(reopen()) as other:
+            store.renew_lease("w1")
+            other.renew_lease("w1")
+            store.renew_lease("w2")
+
+            assert other.lease_renewals() == {"w1": 2, "w2": 1}
+            store.drop_lease("w1")
+            store.drop_lease("ghost")
+            assert other.lease_renewals() == {"w2": 1}
+            assert store.revision() == 0
 
     def test_any_text_comes_back_as_it_was(self, store: Store, reopen: Reopen) -> None:
         """A reason is whatever somebody typed; a store that chokes on it could not be ended again."""

@@ -12,7 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 
-from ..model import StoreError
+from ..model import MaintenanceState, StoreError
 from ..stores.base import Store
 from .store_samples import ACKNOWLEDGEMENT, Reopen, a_worker, commit, expects
 from .waiting import eventually
@@ -77,7 +77,7 @@ class ProcessContract:
         """Otherwise every turn of the agent would ask the store."""
         _settle(store)
 
-        assert store.wait_for_change(timeout_seconds=0.05) is False
+        assert store.wait_for_change(timeout_seconds=0.05) is None
 
     def test_a_commit_ends_the_wait_of_others(self, store: Store, reopen: Reopen) -> None:
         """This is what makes a change visible on another machine in milliseconds."""
@@ -88,7 +88,10 @@ class ProcessContract:
             commit(store, 1)
             began = time.monotonic()
 
-            assert other.wait_for_change(timeout_seconds=30) is True
+            change = other.wait_for_change(timeout_seconds=30)
+
+            assert change is not None
+            assert change.state in {None, MaintenanceState(1)}
 
             assert time.monotonic() - began < 10
 

@@ -10,12 +10,18 @@ from ..model import (
     Acknowledgement,
     AuditRecord,
     CountKey,
+    EventKind,
+    Heartbeat,
+    Lease,
+    MaintenanceEvent,
     MaintenanceState,
     MaintenanceWindow,
     Mode,
     Outcome,
     QuiesceError,
     RequestInFlight,
+    Schedule,
+    UnknownWorkerError,
     WorkerInfo,
 )
 from ..stores.base import Store
@@ -47,9 +53,52 @@ def a_window(reason: str = "Database optimization") -> MaintenanceWindow:
         estimated_duration=timedelta(minutes=45),
         ends_at=NOON + timedelta(hours=2),
         operations=frozenset({"job_creation", "payments"}),
+        allowed_operations=frozenset({"uploads"}),
         notify_users=False,
+        ticket="https://tickets.example/OPS-7",
+        announce=(timedelta(hours=24), timedelta(minutes=15)),
+        schedule_id="s1",
+        lease=Lease(holder="anna@host", seconds=30, releases=True),
         ended_at=NOON + timedelta(hours=1),
         hooks_run=frozenset({"on_activate"}),
+        raised=frozenset({"started", "starting_soon:900"}),
+    )
+
+
+def a_schedule() -> Schedule:
+    """Return a schedule with every field set."""
+    return Schedule(
+        id="s1",
+        mode=Mode.NORMAL,
+        reason="Nightly vacuum",
+        owner="anna",
+        rule="FREQ=DAILY",
+        zone="Europe/Berlin",
+        first=datetime(2031, 5, 5, 2, 30),  # noqa: DTZ001 - local time, meant in ``zone``
+        length=timedelta(hours=2),
+        occurrences=(NOON, NOON + timedelta(days=1)),
+        is_exhausted=True,
+        estimated_duration=timedelta(minutes=45),
+        operations=frozenset({"job_creation"}),
+        allowed_operations=frozenset({"uploads"}),
+        notify_users=False,
+        ticket="OPS-8",
+        announce=(timedelta(minutes=15),),
+    )
+
+
+def an_event(revision: int, number: int = 0, *, reason: str = "Database optimization") -> MaintenanceEvent:
+    """Return an event with every field set."""
+    return MaintenanceEvent(
+        kind=EventKind.STARTED,
+        at=NOON,
+        revision=revision,
+        number=number,
+        window_id="w1",
+        mode="normal",
+        reason=reason,
+        actor="anna",
+        detail="until noon",
     )
 
 
@@ -68,6 +117,15 @@ def a_worker(worker_id: str = "host-1-abc", *, pid: int = 4711) -> WorkerInfo:
 def a_count(window_id: str = "w1", *, path: str = "") -> CountKey:
     """Return the key of a count."""
     return CountKey(window_id, "job_creation", Outcome.REFUSED, path)
+
+
+def beat(store: Store, worker_id: str, *, lease_seconds: float) -> Heartbeat:
+    """Report for a worker that need not be listed yet, asking for the leader's lease."""
+    try:
+        return store.report(worker_id, ACKNOWLEDGEMENT, counts={}, batch=0, lease_seconds=lease_seconds)
+    except UnknownWorkerError:
+        store.register(a_worker(worker_id))
+        return store.report(worker_id, ACKNOWLEDGEMENT, counts={}, batch=0, lease_seconds=lease_seconds)
 
 
 def commit(store: Store, revision: int, *, detail: str = "") -> None:

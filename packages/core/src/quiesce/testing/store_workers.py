@@ -8,8 +8,8 @@ import threading
 from dataclasses import replace
 
 from ..model import Acknowledgement, UnknownWorkerError
-from ..stores.base import Store
-from .store_samples import ACKNOWLEDGEMENT, Reopen, a_count, a_worker, expects
+from ..stores.base import SILENT_SECONDS, Store
+from .store_samples import ACKNOWLEDGEMENT, Reopen, a_count, a_worker, beat, commit, expects
 from .waiting import eventually
 
 _FRESH_SECONDS = 5.0
@@ -160,12 +160,34 @@ class WorkerContract:
         assert store.counts() == {a_count(): 80}
         assert len(store.workers()) == 8
 
+    def test_a_report_is_answered_with_the_revision(self, store: Store) -> None:
+        """A worker that missed an announcement learns of the commit with its next heartbeat."""
+        commit(store, 1)
+
+        assert beat(store, "a", lease_seconds=0).revision == 1
+
+    def test_a_report_names_workers_that_are_silent(self, store: Store) -> None:
+        """A sibling finds out which of them have died, without listing all of a thousand workers each second."""
+        store.register(a_worker("dead"))
+
+        ((worker, seconds),) = eventually(lambda: beat(store, "alive", lease_seconds=0).silent)
+
+        assert worker == a_worker("dead")
+        assert SILENT_SECONDS <= seconds < SILENT_SECONDS + _FRESH_SECONDS
+        store.deregister("dead")
+        assert beat(store, "alive", lease_seconds=0).silent == ()
+
+    def test_without_a_lease_to_take_no_worker_leads(self, store: Store) -> None:
+        """A worker that only acknowledges must not become the one that runs hooks."""
+        assert not beat(store, "a", lease_seconds=0).is_leader
+        assert beat(store, "b", lease_seconds=60).is_leader
+
     def test_one_worker_leads_at_a_time(self, store: Store, reopen: Reopen) -> None:
         """Hooks run once in the cluster only if there is one leader."""
         with contextlib.closing(reopen()) as other:
-            assert store.lead("a", lease_seconds=60)
-            assert not other.lead("b", lease_seconds=60)
-            assert store.lead("a", lease_seconds=60)
+            assert beat(store, "a", lease_seconds=60).is_leader
+            assert not beat(other, "b", lease_seconds=60).is_leader
+            assert beat(store, "a", lease_seconds=60).is_leader
 
     def test_of_many_that_ask_at_once_one_leads(self, store: Store) -> None:
         """All workers ask in the same second after the leader is gone."""
@@ -174,7 +196,7 @@ class WorkerContract:
 
         def ask(worker_id: str) -> None:
             start.wait()
-            if store.lead(worker_id, lease_seconds=60):
+            if beat(store, worker_id, lease_seconds=60).is_leader:
                 leaders.append(worker_id)
 
         threads = [threading.Thread(target=ask, args=(f"w{number}",)) for number in range(8)]
@@ -187,27 +209,26 @@ class WorkerContract:
 
     def test_a_lease_lapses(self, store: Store) -> None:
         """A leader that was killed must not keep the others from leading."""
-        assert store.lead("a", lease_seconds=0.3)
+        assert beat(store, "a", lease_seconds=0.3).is_leader
 
-        eventually(lambda: store.lead("b", lease_seconds=60))
+        eventually(lambda: beat(store, "b", lease_seconds=60).is_leader)
 
-        assert not store.lead("a", lease_seconds=60)
+        assert not beat(store, "a", lease_seconds=60).is_leader
 
     def test_a_renewed_lease_lasts(self, store: Store) -> None:
         """Renewing must lengthen the lease, not only confirm it."""
-        assert store.lead("a", lease_seconds=0.1)
+        assert beat(store, "a", lease_seconds=0.1).is_leader
 
-        assert store.lead("a", lease_seconds=60)
+        assert beat(store, "a", lease_seconds=60).is_leader
 
-        store.register(a_worker())
         eventually(lambda: store.workers()[0].heartbeat_age > 0.2)
-        assert not store.lead("b", lease_seconds=60)
+        assert not beat(store, "b", lease_seconds=60).is_leader
 
     def test_only_the_leader_can_resign(self, store: Store) -> None:
         """A worker that stops hands over at once, and one that does not lead changes nothing."""
-        assert store.lead("a", lease_seconds=60)
+        assert beat(store, "a", lease_seconds=60).is_leader
 
         store.resign("b")
-        assert not store.lead("b", lease_seconds=60)
+        assert not beat(store, "b", lease_seconds=60).is_leader
         store.resign("a")
-        assert store.lead("b", lease_seconds=60)
+        assert beat(store, "b", lease_seconds=60).is_leader

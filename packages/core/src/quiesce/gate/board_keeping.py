@@ -1,0 +1,49 @@
+"""What an agent does for its machine's board: show states on it, and open it anew when it was lost or replaced."""
+
+from __future__ import annotations
+
+import logging
+
+from ..model import BoardError, MaintenanceState
+from ..model.codec import encode_state
+from ..stores.base import Store
+from .board import Board
+from .gate import Gate
+
+logger = logging.getLogger("quiesce")
+
+
+class BoardKeeper:
+    """Keeps the board that a gate looks at usable and up to date; a fault is said once."""
+
+    def __init__(self, *, store: Store, gate: Gate) -> None:
+        self._store = store
+        self._gate = gate
+        self._problem = ""
+
+    def mend(self) -> None:
+        """See that the board is the one that the path leads to, and that it shows what this process applies."""
+        board = self._gate.board
+        if not board.is_current() or board.is_private:
+            self._reopen()
+        self.publish(self._gate.renew().state)
+
+    def publish(self, state: MaintenanceState) -> None:
+        """Show the state to the processes of this machine."""
+        if state.revision and self._gate.board.word[0] != state.revision:
+            try:
+                self._gate.board.publish(state.revision, encode_state(state))
+            except BoardError as exc:
+                logger.error("%s; each worker of this machine follows the store by itself", exc)
+
+    def _reopen(self) -> None:
+        try:
+            path = self._store.board_path
+            if path is not None:
+                self._gate.use(Board(path))
+                self._problem = ""
+                logger.warning("board %s was opened anew", path)
+        except BoardError as exc:
+            if str(exc) != self._problem:
+                self._problem = str(exc)
+                logger.error("%s; each worker of this machine follows the store by itself", exc)
