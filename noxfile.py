@@ -27,7 +27,7 @@ TEST_TOOLS = (
     *("gunicorn", "httpbin", "httpx", "simple-repository-server", "uvicorn", "websockets", "wsproto"),
 )
 DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")
-CHECKERS = ("mypy", "nox", "ruff")
+CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")
 # Django 6 has no Python 3.11; without these extras waygate cannot be imported.
 PEERS = ("django-maintenance-mode", "django<6", "fastapi-maintenance", "waygate[admin,flags]")
 
@@ -114,7 +114,7 @@ nox.options.sessions = ["lint", "typing", f"tests(newest-{NEWEST})", "alone", "d
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
-    session.install("-e", f"{CORE}[redis]", "-e", FLASK, "-e", FASTAPI, *requirements, "-c", constraints)
+    session.install("-e", f"{CORE}[redis,schedule]", "-e", FLASK, "-e", FASTAPI, *requirements, "-c", constraints)
 
 
 def _redis() -> tuple[str, ...]:

@@ -25,7 +25,12 @@ RANKS = (
 )
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 PUBLIC_MODULES = {"quiesce", "quiesce.testing"}
-ROOM_OF_EXTRA = {"hypothesis": "quiesce.testing", "pytest": "quiesce.testing", "redis": "quiesce.stores"}
+ROOM_OF_EXTRA = {
+    "dateutil": "quiesce.control",
+    "hypothesis": "quiesce.testing",
+    "pytest": "quiesce.testing",
+    "redis": "quiesce.stores",
+}
 
 
 def imports(module: str, path: Path) -> Iterator[tuple[int, str, str | None]]:

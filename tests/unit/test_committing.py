@@ -14,9 +14,9 @@ import pytest
 
 from quiesce.control import EnhancedMaintenanceModeService
 from quiesce.control.committing import SPARE_BYTES, Committer
+from quiesce.control.journal import Journal
 from quiesce.gate import CAPACITY_BYTES, Board
 from quiesce.model import (
-    AuditRecord,
     BoardError,
     InvalidValueError,
     MaintenanceState,
@@ -262,7 +262,7 @@ def test_change_that_raises_or_declines_writes_nothing(clock: FakeClock) -> None
     store = open_store("memory://")
     committer = Committer(store=store, clock=clock, board=lambda: None)
 
-    def refuse(_: MaintenanceState) -> tuple[MaintenanceState, list[AuditRecord]]:
+    def refuse(_: MaintenanceState) -> tuple[MaintenanceState, Journal]:
         raise InvalidValueError("x", "y")
 
     with pytest.raises(InvalidValueError):
@@ -278,11 +278,11 @@ def test_store_that_always_changes_is_given_up(clock: FakeClock) -> None:
     committer = Committer(store=store, clock=clock, board=lambda: None)
     asked: list[int] = []
 
-    def overtaken(state: MaintenanceState) -> tuple[MaintenanceState, list[AuditRecord]]:
+    def overtaken(state: MaintenanceState) -> tuple[MaintenanceState, Journal]:
         asked.append(state.revision)
         successor = MaintenanceState(state.revision + 1)
         store.commit(successor, expected_revision=state.revision, audit=[])
-        return successor, []
+        return successor, Journal(state, at=clock.now(), actor="a", source="api")
 
     with pytest.raises(StoreUnreachableError, match="too fast"):
         committer.commit(overtaken)

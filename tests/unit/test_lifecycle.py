@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from quiesce.control.committing import Committer
-from quiesce.control.lifecycle import Lifecycle, due_hook
-from quiesce.model import MaintenanceState, MaintenanceWindow, Mode
+from quiesce.control.hooks import due_hook
+from quiesce.control.lifecycle import Lifecycle
+from quiesce.model import EventKind, MaintenanceState, MaintenanceWindow, Mode
 from quiesce.plugins import PluginManager, hookimpl
 from quiesce.stores import Store, open_store
 from quiesce.stores.memory import MemoryStore
@@ -93,7 +94,14 @@ def make_lifecycle(store: Store, plugins: PluginManager, clock: FakeClock, *, ti
 
 
 def a_window(window_id: str = "w", **changes: Any) -> MaintenanceWindow:
-    window = MaintenanceWindow(id=window_id, mode=Mode.NORMAL, reason="upgrade", owner="anna", starts_at=NOON)
+    window = MaintenanceWindow(
+        id=window_id,
+        mode=Mode.NORMAL,
+        reason="upgrade",
+        owner="anna",
+        starts_at=NOON,
+        raised=frozenset({EventKind.STARTED}),
+    )
     return replace(window, **changes)
 
 
@@ -130,7 +138,8 @@ def test_each_hook_runs_once_and_is_marked(
     records = store.audit()
     assert [(r.action, r.actor, r.source, r.window_id, r.revision) for r in records] == [
         ("hook.on_activate", "worker:1", "agent", "w", 2),
-        ("hook.on_deactivate", "worker:1", "agent", "w", 3),
+        ("window.ended", "worker:1", "agent", "w", 3),
+        ("hook.on_deactivate", "worker:1", "agent", "w", 4),
     ]
     assert records[0].detail.startswith("recorder: ok in ")
     assert [record.getMessage() for record in caplog.records] == [
@@ -241,7 +250,7 @@ def test_window_that_ended_with_nobody_there_has_no_hooks(
     run(lifecycle, store.load())
 
     assert recorder.calls == []
-    assert store.audit() == ()
+    assert [record.action for record in store.audit()] == ["window.ended"]
 
 
 def test_hooks_are_told_the_state_of_their_time(lifecycle: Lifecycle, store: Store, recorder: Recorder) -> None:

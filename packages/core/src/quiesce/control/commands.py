@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from ..model import (
     AmbiguousWindowError,
+    EventKind,
     InvalidValueError,
+    Lease,
     MaintenanceState,
     MaintenanceWindow,
     Mode,
@@ -31,17 +33,21 @@ class EnableCommand:
     default_timeout: timedelta
     operations: frozenset[str] | None
     notify_users: bool
+    allowed_operations: frozenset[str] = frozenset()
+    ticket: str = ""
+    lease: Lease | None = None
+    may_overlap: bool = False
 
 
 def open_window(state: MaintenanceState, command: EnableCommand, *, now: datetime) -> MaintenanceWindow:
     """Return the window to add.
 
     Raises:
-        WindowOpenError: a window of this mode is open already.
+        WindowOpenError: a window of this mode is open already, and no overlap was asked for.
         InvalidValueError: the timeout comes before the estimate.
     """
     for window in effective(state, now).windows:
-        if window.mode is command.mode:
+        if window.mode is command.mode and not command.may_overlap:
             message = (
                 f"{window.mode} maintenance is on already: window {window.id}, opened by {window.owner}"
                 f" at {window.starts_at:%Y-%m-%dT%H:%M:%SZ}, reason: {window.reason}"
@@ -50,7 +56,8 @@ def open_window(state: MaintenanceState, command: EnableCommand, *, now: datetim
     timeout = command.timeout
     if timeout is not None and command.duration is not None and timeout < command.duration:
         raise InvalidValueError("timeout", "is shorter than the estimated duration")
-    if timeout is None and command.mode is not Mode.EMERGENCY:
+    # What a program holds ends when the program says so: a half-done migration must not be opened by a timer.
+    if timeout is None and command.mode is not Mode.EMERGENCY and command.lease is None:
         timeout = max(command.default_timeout, command.duration or timedelta(0))
     return MaintenanceWindow(
         id=command.window_id,
@@ -62,7 +69,10 @@ def open_window(state: MaintenanceState, command: EnableCommand, *, now: datetim
         estimated_duration=command.duration,
         ends_at=None if timeout is None else now + timeout,
         operations=command.operations,
+        allowed_operations=command.allowed_operations,
         notify_users=command.notify_users,
+        ticket=command.ticket,
+        lease=command.lease,
     )
 
 
@@ -88,7 +98,7 @@ def choose_open(
 
 
 def extend_window(window: MaintenanceWindow, *, by: timedelta) -> MaintenanceWindow:
-    """Return the window with estimate and timeout both moved.
+    """Return the window with estimate and timeout both moved; it can pass its estimate, and expire, once more.
 
     Raises:
         InvalidValueError: it has neither, so that there is nothing to move, or the calendar ends before.
@@ -104,16 +114,25 @@ def extend_window(window: MaintenanceWindow, *, by: timedelta) -> MaintenanceWin
             ends_at += by
     except OverflowError:
         raise InvalidValueError("by", "moves the window beyond the year 9999") from None
-    return replace(window, estimated_duration=estimate, ends_at=ends_at)
+    raised = window.raised - {EventKind.OVERRUN, EventKind.EXPIRING}
+    return replace(window, estimated_duration=estimate, ends_at=ends_at, raised=raised)
 
 
 def with_windows(state: MaintenanceState, changed: Iterable[MaintenanceWindow]) -> MaintenanceState:
     """Return the next revision, with these windows in place of those of the same id, or added."""
     windows = {window.id: window for window in state.windows} | {window.id: window for window in changed}
-    return MaintenanceState(state.revision + 1, tuple(windows.values()))
+    return replace(state, revision=state.revision + 1, windows=tuple(windows.values()))
 
 
 def without_windows(state: MaintenanceState, ids: Iterable[str]) -> MaintenanceState:
-    """Return the next revision without these windows."""
+    """Return the next revision without these windows, and without the recurrences that would bring them back."""
     gone = frozenset(ids)
-    return MaintenanceState(state.revision + 1, tuple(window for window in state.windows if window.id not in gone))
+    schedules = tuple(
+        replace(schedule, occurrences=left)
+        if len(left := tuple(start for start in schedule.occurrences if schedule.window_id(start) not in gone))
+        < len(schedule.occurrences)
+        else schedule
+        for schedule in state.schedules
+    )
+    windows = tuple(window for window in state.windows if window.id not in gone)
+    return MaintenanceState(state.revision + 1, windows, schedules)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from ..clock import Clock
 from ..gate import CAPACITY_BYTES, Board, reseed
 from ..model import (
-    AuditRecord,
     BoardError,
     InvalidValueError,
     MaintenanceState,
@@ -18,9 +17,14 @@ from ..model import (
 )
 from ..model.codec import decode_state, encode_state
 from ..stores import Store
+from .journal import Journal
 
-Change = Callable[[MaintenanceState], tuple[MaintenanceState, list[AuditRecord]] | None]
-"""From a state to the next one and its records, or ``None``: nothing to do. It may raise, and may be called again."""
+Change = Callable[[MaintenanceState], tuple[MaintenanceState, Journal] | None]
+"""From a state to the next one and what is written with it, or ``None``: nothing to do. It may raise, and may be
+called again."""
+
+Commit = Callable[[Change], MaintenanceState]
+"""Carries a change into the store, and returns what the store then holds."""
 
 SPARE_BYTES = 16 * 1024
 """What a command that adds a window leaves free, so that what is open can always be ended and marked."""
@@ -60,13 +64,15 @@ class Committer:
             changed = change(state)
             if changed is None:
                 return state
-            successor, records = changed
+            successor, journal = changed
             if len(encode_state(successor)) > CAPACITY_BYTES - spare_bytes:
                 raise InvalidValueError(
                     "window", "there are too many windows; those that are over go after MAINTENANCE_CLEANUP_INTERVAL"
                 )
             try:
-                self._store.commit(successor, expected_revision=state.revision, audit=records)
+                self._store.commit(
+                    successor, expected_revision=state.revision, audit=journal.records, events=journal.events
+                )
             except RevisionConflictError:
                 continue  # judged anew on what the other made of it, which may raise a conflict that says so
             self.publish(successor)

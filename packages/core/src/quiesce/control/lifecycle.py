@@ -1,33 +1,41 @@
-"""What the leading worker does when windows open and end: hooks, log lines, clean-up; once per cluster.
-
-A hook is marked as run in the state after it ran, so a leader that dies halfway leaves it to the next one: plugins may
-be called again for the same window. One that opens and ends between two heartbeats, or unseen by any worker, has none.
-"""
+"""What the leading worker does as windows come and go: events, hooks, new recurrences, clean-up; once per cluster."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..clock import Clock
-from ..logs import log_activated, log_deactivated
-from ..model import AuditRecord, MaintenanceState, MaintenanceWindow, QuiesceError
-from ..plugins import HookResult, PluginManager
-from .commands import with_windows, without_windows
+from ..model import EventKind, InvalidValueError, MaintenanceState, QuiesceError, effective
+from ..plugins import PluginManager
+from .commands import without_windows
+from .committing import Commit
+from .hooks import HookRunner, due_hook
+from .journal import Journal
+from .lease_watch import LeaseWatch
+from .planning import REFILL_BELOW, fill
+from .transitions import due_transitions, raise_transitions
 
-ON_ACTIVATE = "on_activate"
-ON_DEACTIVATE = "on_deactivate"
-
-Commit = Callable[[Callable[[MaintenanceState], tuple[MaintenanceState, list[AuditRecord]] | None]], MaintenanceState]
+_STOP_SECONDS = 5.0
 
 logger = logging.getLogger("quiesce")
 
 
 class Lifecycle:
-    """Runs what is due on a thread of its own, so that the agent's heartbeat never waits for a plugin."""
+    """Does what is due on a thread of its own, so that the agent's heartbeat never waits for a plugin or the store.
+
+    Args:
+        plugins: whose hooks run.
+        commit: the one way into the store.
+        clock: for what is due.
+        hook_timeout: how long each plugin may take.
+        keep_ended: how long windows that are over stay in the state.
+        is_quiet: whether the system is quiet now; asked while a window waits to be told so.
+        renewals: how often each lease was renewed.
+    """
 
     def __init__(
         self,
@@ -37,112 +45,124 @@ class Lifecycle:
         clock: Clock,
         hook_timeout: timedelta,
         keep_ended: timedelta,
+        is_quiet: Callable[[], bool] = lambda: False,
+        renewals: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        self._plugins = plugins
         self._commit = commit
         self._clock = clock
-        self._hook_timeout = hook_timeout
         self._keep_ended = keep_ended
+        self._is_quiet = is_quiet
+        self._renewals = renewals
+        self._hooks = HookRunner(plugins=plugins, commit=commit, clock=clock, timeout=hook_timeout)
+        self._leases = LeaseWatch()
+        self._unreadable: frozenset[str] = frozenset()
         self._thread: threading.Thread | None = None
+        self._is_stopping = False
 
     def step(self, state: MaintenanceState, *, actor: str) -> None:
         """Start what is due under this state, unless it is being done already; returns at once."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._is_stopping or (self._thread is not None and self._thread.is_alive()):
             return
-        now = self._clock.now()
-        if due_hook(state, now) is None and not forgettable(state, now, keep_ended=self._keep_ended):
-            return
-        self._thread = threading.Thread(target=self._run, args=(actor,), name="quiesce-lifecycle", daemon=True)
-        self._thread.start()
+        if self._is_anything_due(state, self._clock.now()):
+            thread = threading.Thread(target=self._run, args=(actor,), name="quiesce-lifecycle", daemon=True)
+            thread.start()
+            self._thread = thread  # only now may stop() wait for it
+
+    def stop(self) -> None:
+        """Let what runs come to its end, for a bounded time, and start nothing more."""
+        self._is_stopping = True
+        if self._thread is not None:
+            self._thread.join(_STOP_SECONDS)
+
+    def _is_anything_due(self, state: MaintenanceState, now: datetime) -> bool:
+        judged = effective(state, now)
+        return (
+            any(EventKind.QUIESCED not in window.raised for window in judged.enforced)
+            or any(window.lease is not None for window in judged.windows)
+            or bool(due_transitions(state, now))
+            or due_hook(state, now) is not None
+            or bool(forgettable(state, now, keep_ended=self._keep_ended))
+            or self._is_refill_due(state, now)
+        )
 
     def _run(self, actor: str) -> None:
+        if self._is_stopping:
+            return
         try:
             state = self._commit(lambda _: None)  # the caller's state may be from before the last run's marks
-            while (due := due_hook(state, self._clock.now())) is not None:
-                state = self._run_hook(state, *due, actor=actor)
-            self._forget_ended(actor)
+            state = self._raise_events(state, actor)
+            while not self._is_stopping and (due := due_hook(state, self._clock.now())) is not None:
+                state = self._hooks.run(state, *due, actor=actor)
+            self._tidy(actor)
         except QuiesceError as exc:
-            logger.error("hooks will be tried again: %s", exc)
+            if not self._is_stopping:
+                logger.error("events and hooks will be tried again: %s", exc)
 
-    def _run_hook(
-        self, state: MaintenanceState, window: MaintenanceWindow, hook: str, *, actor: str
-    ) -> MaintenanceState:
+    def _raise_events(self, state: MaintenanceState, actor: str) -> MaintenanceState:
         now = self._clock.now()
-        if hook == ON_ACTIVATE:
-            log_activated(reason=window.reason, mode=window.mode, window_id=window.id, actor=window.owner)
-            results = self._plugins.on_activate(window, state, timeout_seconds=self._hook_timeout.total_seconds())
-        else:
-            ended = window.closes_at or now
-            minutes = round((ended - window.starts_at).total_seconds() / 60)
-            log_deactivated(minutes=minutes, window_id=window.id, actor=window.owner)
-            results = self._plugins.on_deactivate(window, state, timeout_seconds=self._hook_timeout.total_seconds())
-        for result in results:
-            if not result.ok:
-                logger.error("plugin %s: %s failed: %s", result.plugin, hook, result.error)
+        open_ = effective(state, now)
+        waiting = {window.id for window in open_.enforced if EventKind.QUIESCED not in window.raised}
+        quiet = waiting if waiting and self._is_quiet() else frozenset()
+        held = [window for window in open_.windows if window.lease is not None]
+        lost = self._leases.look(held, self._renewals() if held else {}, now=self._clock.monotonic())
 
-        def mark(current: MaintenanceState) -> tuple[MaintenanceState, list[AuditRecord]] | None:
-            found = next((item for item in current.windows if item.id == window.id), None)
-            if found is None or hook in found.hooks_run:
+        def change(current: MaintenanceState) -> tuple[MaintenanceState, Journal] | None:
+            due = due_transitions(current, now, quiet=quiet, lost=lost)
+            if not due:
                 return None
-            marked = with_windows(current, [replace(found, hooks_run=found.hooks_run | {hook})])
-            record = AuditRecord(
-                at=now,
-                actor=actor,
-                source="agent",
-                action=f"hook.{hook}",
-                revision=marked.revision,
-                window_id=window.id,
-                detail=_describe(results),
-            )
-            return marked, [record]
+            journal = Journal(current, at=now, actor=actor, source="agent")
+            raised = raise_transitions(current, due, journal=journal, now=now)
+            return replace(raised, revision=current.revision + 1), journal
 
-        return self._commit(mark)
+        return self._commit(change)
 
-    def _forget_ended(self, actor: str) -> None:
-        def forget(current: MaintenanceState) -> tuple[MaintenanceState, list[AuditRecord]] | None:
+    def _tidy(self, actor: str) -> None:
+        """Forget what is long over, and work out the coming windows of schedules."""
+
+        def change(current: MaintenanceState) -> tuple[MaintenanceState, Journal] | None:
             now = self._clock.now()
             ids = forgettable(current, now, keep_ended=self._keep_ended)
-            if not ids:
+            if not ids and not self._is_refill_due(current, now):
                 return None
-            left = without_windows(current, ids)
-            records = [
-                AuditRecord(
-                    at=now,
-                    actor=actor,
-                    source="agent",
-                    action="window.forgotten",
-                    revision=left.revision,
-                    window_id=id_,
-                )
-                for id_ in ids
-            ]
-            return left, records
+            journal = Journal(current, at=now, actor=actor, source="agent")
+            for id_ in ids:
+                journal.note("window.forgotten", window_id=id_)
+            left = self._refilled(without_windows(current, ids), now)
+            return (left, journal) if ids or left.schedules != current.schedules else None
 
-        self._commit(forget)
+        self._commit(change)
 
+    def _is_refill_due(self, state: MaintenanceState, now: datetime) -> bool:
+        return any(
+            not schedule.is_exhausted
+            and schedule.id not in self._unreadable
+            and sum(start > now for start in schedule.occurrences) < REFILL_BELOW
+            for schedule in state.schedules
+        )
 
-def due_hook(state: MaintenanceState, now: datetime) -> tuple[MaintenanceWindow, str] | None:
-    """Return a window and the hook that is to run for it now; a window that nobody saw open has none."""
-    for window in state.windows:
-        if window.is_open(now) and ON_ACTIVATE not in window.hooks_run:
-            return window, ON_ACTIVATE
-        if window.is_over(now) and ON_ACTIVATE in window.hooks_run and ON_DEACTIVATE not in window.hooks_run:
-            return window, ON_DEACTIVATE
-    return None
+    def _refilled(self, state: MaintenanceState, now: datetime) -> MaintenanceState:
+        schedules = []
+        for schedule in state.schedules:
+            try:
+                schedules.append(fill(schedule, now=now))
+            except InvalidValueError as exc:
+                # Any 'quiesce' command and any worker that can read the rule does it instead.
+                self._unreadable |= {schedule.id}
+                logger.error("schedule %s gets no new windows from here: %s", schedule.id, exc)
+                schedules.append(schedule)
+        return replace(state, schedules=tuple(schedules))
 
 
 def forgettable(state: MaintenanceState, now: datetime, *, keep_ended: timedelta) -> list[str]:
-    """Return the ids of the windows that have been over for so long and have no hook to run any more."""
+    """Return the ids of the windows that are long over, and for which no hook and no event is due any more.
+
+    A recurrence that was cancelled stays until its time has come, or its rule would bring it back.
+    """
     return [
         window.id
         for window in state.windows
         if window.closes_at is not None
-        and window.closes_at <= now - keep_ended
+        and max(window.closes_at, window.starts_at if window.schedule_id else window.closes_at) <= now - keep_ended
         and due_hook(MaintenanceState(state.revision, (window,)), now) is None
+        and not due_transitions(MaintenanceState(state.revision, (window,)), now)
     ]
-
-
-def _describe(results: Sequence[HookResult]) -> str:
-    if not results:
-        return "no plugin implements it"
-    return "; ".join(f"{r.plugin}: {'ok' if r.ok else r.error} in {r.seconds:.2f} s" for r in results)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ..gate import is_gone, this_machine
 from ..model import QuiescenceReport, StoreError
 from .quiescence import judge_quiescence
-from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from .runtime import Runtime
 
 _STEP_SECONDS = 0.01
 

@@ -71,6 +71,7 @@ def judge_quiescence(
         in_flight=dict(in_flight),
         quiesced=not obstacles,
         obstacles=tuple(obstacles),
+        windows=windows,
         holds_until=min(ends, default=None),
     )
 

@@ -14,6 +14,7 @@ from ..settings import Settings
 from ..stores import Store, open_store
 from .committing import Committer
 from .lifecycle import Lifecycle
+from .proof import prove
 
 logger = logging.getLogger("quiesce")
 
@@ -38,6 +39,7 @@ class Runtime:
         self._classifier: MaintenanceOperationClassifier | None = None
         self._gate: Gate | None = None
         self._agent: Agent | None = None
+        self._lifecycle: Lifecycle | None = None
         self._board: Board | None = None
         self._board_problem = ""
         self.store = store or open_store(
@@ -117,6 +119,8 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the agent and release the store."""
+        if self._lifecycle is not None:
+            self._lifecycle.stop()
         if self._agent is not None:
             self._agent.stop()
         self.store.close()
@@ -128,13 +132,16 @@ class Runtime:
             clock=self.clock,
             framework=self._framework,
             test_log_level=logging.getLevelNamesMapping()[self.settings.test_mode_logging_level],
+            gone_after=self.settings.worker_gone_after.total_seconds(),
         )
-        lifecycle = Lifecycle(
+        lifecycle = self._lifecycle = Lifecycle(
             plugins=self.plugins,
             commit=self.committer.commit,
             clock=self.clock,
             hook_timeout=self.settings.hook_timeout,
             keep_ended=self.settings.cleanup_interval,
+            is_quiet=lambda: prove(self, expected_workers=1).quiesced,
+            renewals=self.store.lease_renewals,
         )
 
         def lead() -> None:

@@ -3,103 +3,39 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
-from ..clock import Clock, SystemClock
-from ..gate import Gate, Guard, MaintenanceOperationClassifier
+from ..gate import Guard
 from ..model import (
-    AuditRecord,
     CountKey,
     Decision,
     InvalidValueError,
+    Lease,
     MaintenanceState,
     MaintenanceWindow,
     Mode,
     OperationType,
     QuiescenceReport,
 )
-from ..plugins import PluginManager
-from ..settings import Settings
-from ..stores import Store
-from .audit import record_command, record_opening
-from .commands import EnableCommand, choose_open, extend_window, open_window, with_windows
-from .committing import SPARE_BYTES, Change
-from .lifecycle import forgettable
+from .commands import EnableCommand
+from .journal import Journal
+from .parts import ServiceParts
 from .proof import prove, wait_for_proof
-from .runtime import Runtime
 from .status import MaintenanceStatus, describe_status
-from .validation import check_actor, check_duration, check_mode, check_operations, check_reason
+from .validation import (
+    check_actor,
+    check_duration,
+    check_lease,
+    check_mode,
+    check_reason,
+    check_ticket,
+)
+from .window_changes import enabled, ended, extended, noted_quiesced
 
 
-class EnhancedMaintenanceModeService:
-    """Commands on maintenance, and questions about it; safe to share between threads.
-
-    Args:
-        config: ``Settings``, or any object or mapping that holds settings under their environment names; ``None``:
-            the environment and the TOML file.
-        store: instead of the one that the settings name.
-        plugins: instead of the installed ones.
-        clock: for tests.
-        framework: what this process runs, shown in reports.
-
-    Raises:
-        SettingsError: settings are wrong; every fault is listed.
-        StoreURLError: the store's address names no store that can work.
-    """
-
-    def __init__(
-        self,
-        config: object | None = None,
-        *,
-        store: Store | None = None,
-        plugins: PluginManager | None = None,
-        clock: Clock | None = None,
-        framework: str = "python",
-    ) -> None:
-        if config is None:
-            settings = Settings.load()
-        else:
-            settings = config if isinstance(config, Settings) else Settings.from_config(config)
-        self._runtime = Runtime(
-            settings, clock=clock or SystemClock(), store=store, plugins=plugins, framework=framework
-        )
-
-    # -- parts
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-        return self._runtime.settings
-
-    @property
-    def store(self) -> Store:
-        """The store that this service writes to."""
-        return self._runtime.store
-
-    @property
-    def gate(self) -> Gate:
-        """The gate of this process, for adapters."""
-        return self._runtime.gate
-
-    @property
-    def classifier(self) -> MaintenanceOperationClassifier:
-        """The classifier, to which an application adds its rules."""
-        return self._runtime.classifier
-
-    def adopt_framework(self, framework: str) -> None:
-        """Say what this process runs; for adapters, before the first request."""
-        self._runtime.adopt_framework(framework)
-
-    def start(self) -> None:
-        """Register this process as a worker now rather than at its first request; may wait for the store, bounded."""
-        self.gate.revive()
-
-    def stop(self) -> None:
-        """Take this process off the list of workers; it comes back with its next request."""
-        if self._runtime.agent is not None:
-            self._runtime.agent.stop()
+class EnhancedMaintenanceModeService(ServiceParts):
+    """Commands on maintenance, and questions about it; safe to share between threads; made as its base says."""
 
     # -- commands
 
@@ -111,9 +47,13 @@ class EnhancedMaintenanceModeService:
         duration: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
         operations: Iterable[OperationType | str] | None = None,
+        allow: Iterable[OperationType | str] | None = None,
         actor: str,
         source: str = "api",
         notify_users: bool = True,
+        ticket: str = "",
+        overlap: bool = False,
+        lease: Lease | None = None,
     ) -> MaintenanceWindow:
         """Open a window now, and return it once it is committed and shown to this machine.
 
@@ -122,15 +62,19 @@ class EnhancedMaintenanceModeService:
             mode: ``normal``, ``emergency`` or ``test``.
             duration: estimate, as a span or in seconds; ends nothing.
             timeout: after which the window is over by itself; not before the estimate. Without one it is
-                ``MAINTENANCE_DEFAULT_TIMEOUT``, or none at all for an emergency.
+                ``MAINTENANCE_DEFAULT_TIMEOUT``, or none at all for an emergency and for what a program holds.
             operations: the types to cover; ``None``: the mode's default.
+            allow: types that pass all the same.
             actor: who asks.
             source: through what: ``cli``, ``http``, ``api``.
             notify_users: whether users are told.
+            ticket: a link or number.
+            overlap: open it although another window of this mode is open.
+            lease: for a program that holds the window; see ``hold``.
 
         Raises:
             InvalidValueError: something asked for is not valid; nothing changed.
-            WindowOpenError: a window of this mode is open already.
+            WindowOpenError: a window of this mode is open already, and no overlap was asked for.
             StoreError: the store does not answer.
         """
         command = EnableCommand(
@@ -141,18 +85,22 @@ class EnhancedMaintenanceModeService:
             duration=check_duration("duration", duration),
             timeout=check_duration("timeout", timeout),
             default_timeout=self.settings.default_timeout,
-            operations=self._check_operations(operations),
+            operations=self._writer.check_operations(operations, "operations"),
             notify_users=notify_users,
+            allowed_operations=self._writer.check_operations(allow, "allow") or frozenset(),
+            ticket=check_ticket(ticket),
+            lease=None if lease is None else check_lease(lease),
+            may_overlap=overlap,
         )
 
-        def change(state: MaintenanceState) -> tuple[MaintenanceState, list[AuditRecord]]:
-            now = self._runtime.clock.now()
-            window = open_window(state, command, now=now)
-            over = forgettable(state, now, keep_ended=self.settings.cleanup_interval)  # no worker may be there to do it
-            kept = replace(state, windows=tuple(window for window in state.windows if window.id not in over))
-            return with_windows(kept, [window]), [record_opening(state, window, source=source)]
-
-        return self._commit(change, [command.window_id], spare_bytes=SPARE_BYTES)[0]
+        keep = self.settings.cleanup_interval
+        state = self._writer.commit(
+            lambda state, now, journal: enabled(state, command, now=now, journal=journal, keep_ended=keep),
+            actor=command.owner,
+            source=source,
+            adds=True,
+        )
+        return _named(state, [command.window_id])[0]
 
     def disable(
         self, *, window_id: str | None = None, end_all: bool = False, actor: str, source: str = "api"
@@ -164,20 +112,13 @@ class EnhancedMaintenanceModeService:
             AmbiguousWindowError: several are open, and none was named.
             StoreError: the store does not answer.
         """
-        actor = check_actor(actor)
         ids: list[str] = []
 
-        def change(state: MaintenanceState) -> tuple[MaintenanceState, list[AuditRecord]]:
-            now = self._runtime.clock.now()
-            windows = choose_open(state, now=now, window_id=window_id, choose_all=end_all)
-            ids[:] = [window.id for window in windows]
-            ended = [replace(window, ended_at=now) for window in windows]
-            records = [
-                record_command("window.ended", state, window, at=now, actor=actor, source=source) for window in windows
-            ]
-            return with_windows(state, ended), records
+        def change(state: MaintenanceState, now: datetime, journal: Journal) -> MaintenanceState:
+            state, ids[:] = ended(state, window_id=window_id, end_all=end_all, now=now, journal=journal)
+            return state
 
-        return self._commit(change, ids)
+        return _named(self._writer.commit(change, actor=check_actor(actor), source=source), ids)
 
     def extend(
         self, *, by: timedelta | float, window_id: str | None = None, actor: str, source: str = "api"
@@ -190,23 +131,16 @@ class EnhancedMaintenanceModeService:
             AmbiguousWindowError: several are open, and none was named.
             StoreError: the store does not answer.
         """
-        actor = check_actor(actor)
         span = check_duration("by", by)
         if span is None:
             raise InvalidValueError("by", "must be given")
         ids: list[str] = []
 
-        def change(state: MaintenanceState) -> tuple[MaintenanceState, list[AuditRecord]]:
-            now = self._runtime.clock.now()
-            (window,) = choose_open(state, now=now, window_id=window_id)
-            ids[:] = [window.id]
-            extended = extend_window(window, by=span)
-            detail = f"by {span.total_seconds():g} s"
-            return with_windows(state, [extended]), [
-                record_command("window.extended", state, window, at=now, actor=actor, source=source, detail=detail)
-            ]
+        def change(state: MaintenanceState, now: datetime, journal: Journal) -> MaintenanceState:
+            state, ids[:] = extended(state, window_id=window_id, by=span, now=now, journal=journal)
+            return state
 
-        return self._commit(change, ids)[0]
+        return _named(self._writer.commit(change, actor=check_actor(actor), source=source), ids)[0]
 
     # -- questions
 
@@ -257,6 +191,22 @@ class EnhancedMaintenanceModeService:
         """
         return wait_for_proof(self._runtime, timeout=timeout, expected_workers=expected_workers)
 
+    def note_quiesced(self, report: QuiescenceReport, *, actor: str, source: str = "api") -> None:
+        """Raise ``quiesced`` for the windows that this proof is about, unless that was done already.
+
+        Raises:
+            InvalidValueError: the report does not say quiesced.
+            StoreError: the store does not answer.
+        """
+        if not report.quiesced:
+            raise InvalidValueError("report", "does not say that the system is quiet")
+        quiet = {window.id for window in report.windows}
+        self._writer.commit(
+            lambda state, now, journal: noted_quiesced(state, quiet=quiet, now=now, journal=journal),
+            actor=check_actor(actor),
+            source=source,
+        )
+
     def explain(self, method: str, path: str) -> Decision:
         """Return what would be decided now on such a request from somebody who is no admin.
 
@@ -275,23 +225,6 @@ class EnhancedMaintenanceModeService:
         """
         return Guard(self.gate, self.classifier.operation(operation))
 
-    def close(self) -> None:
-        """Take this process off the list of workers and release the store."""
-        self._runtime.close()
 
-    def _check_operations(self, operations: object) -> frozenset[str] | None:
-        if isinstance(operations, Iterator):  # it is gone through twice
-            operations = tuple(operations)
-        try:
-            return check_operations(operations, self._runtime.known_operations)
-        except InvalidValueError:
-            return check_operations(operations, self.classifier.operations)
-
-    def _commit(self, change: Change, ids: list[str], *, spare_bytes: int = 0) -> tuple[MaintenanceWindow, ...]:
-        """Commit, let this process apply it at once, and return the windows of these ids."""
-        state = self._runtime.committer.commit(change, spare_bytes=spare_bytes)
-        agent = self._runtime.agent
-        if agent is not None:
-            self._runtime.gate.adopt(state)
-            agent.wake()
-        return tuple(window for window in state.windows if window.id in ids)
+def _named(state: MaintenanceState, ids: Sequence[str]) -> tuple[MaintenanceWindow, ...]:
+    return tuple(window for window in state.windows if window.id in ids)

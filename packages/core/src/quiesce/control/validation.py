@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from ..model import InvalidValueError, Mode, OperationType
+from ..model import InvalidValueError, Lease, Mode, OperationType
 
 LONGEST_REASON = 1000
 """In characters."""
 LONGEST_DURATION = timedelta(days=366)
+MOST_ANNOUNCEMENTS = 10
+LEASE_RENEWAL_SECONDS = 2.0
+"""How often the holder of a window renews its lease."""
 
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INVISIBLE = frozenset({"Cf", "Zs"})
 # Bidirectional embeddings, overrides and isolates make a text show in another order than it reads (UTR 36); the marks,
@@ -54,23 +60,73 @@ def check_duration(field: str, duration: object) -> timedelta | None:
     return span
 
 
-def check_operations(operations: object, known: Mapping[str, OperationType]) -> frozenset[str] | None:
+def check_operations(
+    operations: object, known: Mapping[str, OperationType], *, field: str = "operations"
+) -> frozenset[str] | None:
     """Return the names of the given types (names or types), each known; ``None`` stays: the mode's default."""
     if operations is None:
         return None
     if isinstance(operations, str) or not isinstance(operations, Iterable):
-        raise InvalidValueError("operations", "must be a list of operation types")
+        raise InvalidValueError(field, "must be a list of operation types")
     names: set[str] = set()
     for operation in operations:
         name = operation.name if isinstance(operation, OperationType) else operation
         if not isinstance(name, str) or name.lower() not in known:
             raise InvalidValueError(
-                "operations", f"{name!r:.80} is no known operation type; known are {', '.join(sorted(known))}"
+                field, f"{name!r:.80} is no known operation type; known are {', '.join(sorted(known))}"
             )
         names.add(name.lower())
     if not names:
-        raise InvalidValueError("operations", "names no operation type; leave it out for the mode's default")
+        raise InvalidValueError(field, "names no operation type; leave it out for the mode's default")
     return frozenset(names)
+
+
+def check_ticket(ticket: object) -> str:
+    """Return a ticket's link or number: at most 500 printable characters; empty: none."""
+    return "" if ticket in (None, "") else _check_text("ticket", ticket, longest=500)
+
+
+def check_id(id_: object) -> str:
+    """Return an id that an operator chose: 1 to 40 letters, digits, ``-`` or ``_``."""
+    if not isinstance(id_, str) or not _ID.fullmatch(id_):
+        raise InvalidValueError("id", f"{id_!r:.80} is not made of 1 to 40 letters, digits, '-' and '_'")
+    return id_
+
+
+def check_announcements(announce: object) -> tuple[timedelta, ...]:
+    """Return spans before the start, the longest first, at most ten."""
+    if isinstance(announce, str) or not isinstance(announce, Iterable):
+        raise InvalidValueError("announce", "must be a list of durations")
+    spans = {check_duration("announce", before) for before in itertools.islice(announce, MOST_ANNOUNCEMENTS + 1)}
+    if None in spans or len(spans) > MOST_ANNOUNCEMENTS:
+        raise InvalidValueError("announce", f"must be at most {MOST_ANNOUNCEMENTS} durations")
+    return tuple(sorted((span for span in spans if span is not None), reverse=True))
+
+
+def check_moment(field: str, moment: object) -> datetime:
+    """Return a date and time, with or without a zone, from a ``datetime`` or its ISO 8601 text."""
+    if isinstance(moment, str) and len(moment) <= 64:
+        try:
+            moment = datetime.fromisoformat(moment.strip())
+        except ValueError:
+            raise InvalidValueError(field, f"{moment!r:.80} is no time such as 2027-03-28T02:30") from None
+    if not isinstance(moment, datetime):
+        raise InvalidValueError(field, f"{moment!r:.80} is no time such as 2027-03-28T02:30")
+    if not 2000 <= moment.year < 9000:
+        raise InvalidValueError(field, f"the year {moment.year} is out of reach")
+    return moment
+
+
+def check_lease(lease: Lease) -> Lease:
+    """Return the lease: its span is long enough for three renewals, and at most a day."""
+    if not LEASE_RENEWAL_SECONDS * 3 <= lease.seconds <= 86400:
+        raise InvalidValueError(
+            "lease",
+            f"{lease.seconds:g} s is not between {LEASE_RENEWAL_SECONDS * 3:g} s, three renewals, and a day",
+        )
+    return Lease(
+        holder=_check_text("holder", lease.holder, longest=500), seconds=lease.seconds, releases=lease.releases
+    )
 
 
 def _check_text(field: str, value: object, *, longest: int) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .windows import MaintenanceWindow
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
@@ -101,6 +103,7 @@ class QuiescenceReport:
         unconfirmed: ids of workers of which that is not known; never counted as quiet.
         in_flight: refused requests still running, by type, over all workers.
         quiesced: whether nothing refused runs anywhere, confirmed by every listed worker.
+        windows: the windows that refuse something, which it is about.
         obstacles: what stands in the way, in words, each naming its worker.
         holds_until: when the verdict ends by itself (UTC): the first enforced window's end; ``None``: no end known.
     """
@@ -113,4 +116,5 @@ class QuiescenceReport:
     in_flight: Mapping[str, int]
     quiesced: bool
     obstacles: tuple[str, ...]
+    windows: tuple[MaintenanceWindow, ...] = ()
     holds_until: datetime | None = None

@@ -1,0 +1,72 @@
+"""What one commit writes besides the state: audit records, and the events that people and programs are told of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..model import AuditRecord, EventKind, MaintenanceEvent, MaintenanceState, MaintenanceWindow, Schedule
+
+
+class Journal:
+    """Collects for the commit that follows ``state``; one actor, one source, one time.
+
+    Attributes:
+        records: for the audit trail.
+        events: each of them is in the audit trail too.
+    """
+
+    def __init__(self, state: MaintenanceState, *, at: datetime, actor: str, source: str) -> None:
+        self.records: list[AuditRecord] = []
+        self.events: list[MaintenanceEvent] = []
+        self._revision = state.revision + 1
+        self._at = at
+        self._actor = actor
+        self._source = source
+
+    def note(self, action: str, *, window_id: str | None = None, detail: str = "", at: datetime | None = None) -> None:
+        """Write an audit record that is no event."""
+        self.records.append(
+            AuditRecord(
+                at=at or self._at,
+                actor=self._actor,
+                source=self._source,
+                action=action,
+                revision=self._revision,
+                window_id=window_id,
+                detail=detail,
+            )
+        )
+
+    def tell(
+        self,
+        kind: EventKind,
+        about: MaintenanceWindow | Schedule,
+        *,
+        action: str = "",
+        detail: str = "",
+        at: datetime | None = None,
+    ) -> None:
+        """Raise an event and write its audit record, whose action is ``window.KIND`` unless it has another name."""
+        self.note(action or f"window.{kind}", window_id=about.id, detail=detail)
+        self.events.append(
+            MaintenanceEvent(
+                kind=kind,
+                at=at or self._at,
+                revision=self._revision,
+                number=len(self.events),
+                window_id=about.id,
+                mode=str(about.mode),
+                reason=about.reason,
+                actor=self._actor,
+                detail=detail,
+            )
+        )
+
+
+def describe_opening(window: MaintenanceWindow) -> str:
+    """Return what the audit trail says of a window that was opened or planned."""
+    covered = "the mode's default" if window.operations is None else ", ".join(sorted(window.operations))
+    if window.allowed_operations:
+        covered += f" but {', '.join(sorted(window.allowed_operations))}"
+    ends = "no timeout" if window.ends_at is None else f"until {window.ends_at:%Y-%m-%dT%H:%M:%SZ} at the latest"
+    return f"{window.mode}: {window.reason} (covers {covered}; {ends})"

@@ -1,0 +1,89 @@
+"""What a service is made of, and its life in this process."""
+
+from __future__ import annotations
+
+from ..clock import Clock, SystemClock
+from ..gate import Gate, MaintenanceOperationClassifier
+from ..plugins import PluginManager
+from ..settings import Settings
+from ..stores import Store
+from .runtime import Runtime
+from .schedule import MaintenanceSchedule
+from .writing import CommandWriter
+
+
+class ServiceParts:
+    """Builds the parts from the settings, and ends them.
+
+    Args:
+        config: ``Settings``, or any object or mapping that holds settings under their environment names; ``None``:
+            the environment and the TOML file.
+        store: instead of the one that the settings name.
+        plugins: instead of the installed ones.
+        clock: for tests.
+        framework: what this process runs, shown in reports.
+
+    Raises:
+        SettingsError: settings are wrong; every fault is listed.
+        StoreURLError: the store's address names no store that can work.
+    """
+
+    def __init__(
+        self,
+        config: object | None = None,
+        *,
+        store: Store | None = None,
+        plugins: PluginManager | None = None,
+        clock: Clock | None = None,
+        framework: str = "python",
+    ) -> None:
+        if config is None:
+            settings = Settings.load()
+        else:
+            settings = config if isinstance(config, Settings) else Settings.from_config(config)
+        self._runtime = Runtime(
+            settings, clock=clock or SystemClock(), store=store, plugins=plugins, framework=framework
+        )
+        self._writer = CommandWriter(self._runtime)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._runtime.settings
+
+    @property
+    def store(self) -> Store:
+        """The store that this service writes to."""
+        return self._runtime.store
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of this process, for adapters."""
+        return self._runtime.gate
+
+    @property
+    def classifier(self) -> MaintenanceOperationClassifier:
+        """The classifier, to which an application adds its rules."""
+        return self._runtime.classifier
+
+    def adopt_framework(self, framework: str) -> None:
+        """Say what this process runs; for adapters, before the first request."""
+        self._runtime.adopt_framework(framework)
+
+    def start(self) -> None:
+        """Register this process now rather than at its first request; may wait for the store, bounded."""
+        self.gate.revive()
+
+    def stop(self) -> None:
+        """Take this process off the list of workers; it comes back with its next request."""
+        if self._runtime.agent is not None:
+            self._runtime.agent.stop()
+
+    @property
+    def schedule(self) -> MaintenanceSchedule:
+        """The commands on windows to come."""
+        return MaintenanceSchedule(self._runtime, writer=self._writer)
+
+    def close(self) -> None:
+        """Take this process off the list of workers and release the store."""
+        self._runtime.close()
