@@ -120,7 +120,8 @@ def fill(schedule: Schedule, *, now: datetime) -> Schedule:
     if schedule.is_exhausted or len(coming) >= REFILL_BELOW:
         return schedule
     known = max(schedule.occurrences, default=None)
-    after = now if known is None else max(known, now)
+    # What should have begun while nobody was there to work it out is open now.
+    after = now if known is None else max(known, now - schedule.length)
     more, is_exhausted = coming_occurrences(schedule, after=after, known=len(coming))
     return replace(schedule, occurrences=(*schedule.occurrences, *more), is_exhausted=is_exhausted)
 

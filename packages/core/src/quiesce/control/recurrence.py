@@ -79,23 +79,33 @@ def coming_occurrences(schedule: Schedule, *, after: datetime, known: int = 0) -
     """
     wanted = max(OCCURRENCES_AHEAD - known, 0)
     horizon = after + _HORIZON
-    starts = (start for start in _starts(schedule, horizon=horizon) if start > after)
+    starts = (start for start in _starts(schedule, after=after, horizon=horizon) if start > after)
     found = tuple(itertools.islice(starts, wanted + 1))
     is_bounded = "COUNT=" in schedule.rule or ("UNTIL=" in schedule.rule and _until(schedule) <= horizon)
     return found[:wanted], len(found) <= wanted and is_bounded
 
 
-def _starts(schedule: Schedule, *, horizon: datetime) -> Iterator[datetime]:
+def _starts(schedule: Schedule, *, after: datetime, horizon: datetime) -> Iterator[datetime]:
     zone = check_zone(schedule.zone)
     parts = _split(schedule.rule)
     count = int(parts.pop("COUNT", "0"))
+    first = schedule.first if count else _skip_ahead(schedule.first, parts, after=after)
     # What never comes true would be looked for until the year 9999.
     until = min(_until(schedule), horizon) if "UNTIL" in parts else horizon
     parts["UNTIL"] = until.strftime("%Y%m%dT%H%M%SZ")
-    rule = _parse(";".join(f"{name}={value}" for name, value in parts.items()), schedule.first.replace(tzinfo=zone))
+    rule = _parse(";".join(f"{name}={value}" for name, value in parts.items()), first.replace(tzinfo=zone))
     instants = (_instant(start.replace(tzinfo=None), zone) for start in rule)
     existing = (instant for instant in instants if instant is not None)
     return itertools.islice(existing, count) if count else existing
+
+
+def _skip_ahead(first: datetime, parts: dict[str, str], *, after: datetime) -> datetime:
+    """Return a later start of the same rule, so that one of years ago is not gone through day by day."""
+    days = {"DAILY": 1, "WEEKLY": 7}.get(parts["FREQ"], 0) * int(parts.get("INTERVAL", "1"))
+    if not days:
+        return first
+    passed = (after.replace(tzinfo=None) - first).days // days
+    return first + timedelta(days=days * max(passed - 1, 0))
 
 
 def _parse(rule: str, first: datetime) -> Iterator[datetime]:
