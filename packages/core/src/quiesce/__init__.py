@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._version import __version__
 from .clock import Clock, SystemClock
-from .control import EnhancedMaintenanceModeService, MaintenanceStatus
+from .control import Agenda, EnhancedMaintenanceModeService, MaintenanceSchedule, MaintenanceStatus, PlanFields
 from .gate import Caller, Gate, Guard, MaintenanceOperationClassifier, current_caller, operation
 from .gate.marks import operation_of
 from .model import (
@@ -13,11 +13,17 @@ from .model import (
     BoardError,
     ConflictError,
     Decision,
+    EventKind,
+    Heartbeat,
+    IdTakenError,
     InvalidValueError,
+    Lease,
+    MaintenanceEvent,
     MaintenanceState,
     MaintenanceWindow,
     Mode,
     NoOpenWindowError,
+    NoSuchWindowError,
     NotQuiescedError,
     OperationRefusedError,
     OperationType,
@@ -28,6 +34,7 @@ from .model import (
     QuiescenceReport,
     RequestInfo,
     RevisionConflictError,
+    Schedule,
     SettingsError,
     StoreCorruptError,
     StoreError,
@@ -39,35 +46,45 @@ from .model import (
 )
 from .plugins import hookimpl
 from .settings import Settings
-from .stores import Store, open_store
+from .stores import Change, Store, open_store
 from .web import LONGEST_BODY, ApiRequest, ApiResponse, MaintenanceStatusAPI, Refusals, Route
 
 __all__ = [
     "LONGEST_BODY",
     "WEBSOCKET",
+    "Agenda",
     "AmbiguousWindowError",
     "ApiRequest",
     "ApiResponse",
     "BoardError",
     "Caller",
+    "Change",
     "Clock",
     "ConflictError",
     "Decision",
     "EnhancedMaintenanceModeService",
+    "EventKind",
     "Gate",
     "Guard",
+    "Heartbeat",
+    "IdTakenError",
     "InvalidValueError",
+    "Lease",
+    "MaintenanceEvent",
     "MaintenanceOperationClassifier",
+    "MaintenanceSchedule",
     "MaintenanceState",
     "MaintenanceStatus",
     "MaintenanceStatusAPI",
     "MaintenanceWindow",
     "Mode",
     "NoOpenWindowError",
+    "NoSuchWindowError",
     "NotQuiescedError",
     "OperationRefusedError",
     "OperationType",
     "Outcome",
+    "PlanFields",
     "PluginError",
     "Principal",
     "QuiesceError",
@@ -76,6 +93,7 @@ __all__ = [
     "RequestInfo",
     "RevisionConflictError",
     "Route",
+    "Schedule",
     "Settings",
     "SettingsError",
     "Store",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .plan_fields import PlanFields
+from .schedule import Agenda, MaintenanceSchedule
 from .service import EnhancedMaintenanceModeService
 from .status import MaintenanceStatus
 
-__all__ = ["EnhancedMaintenanceModeService", "MaintenanceStatus"]
+__all__ = ["Agenda", "EnhancedMaintenanceModeService", "MaintenanceSchedule", "MaintenanceStatus", "PlanFields"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from ..clock import Clock
 from ..gate import CAPACITY_BYTES, Board, reseed
@@ -30,6 +31,7 @@ SPARE_BYTES = 16 * 1024
 """What a command that adds a window leaves free, so that what is open can always be ended and marked."""
 
 _TRIES = 20
+_SOME_TIME = datetime(2027, 1, 1, tzinfo=UTC)
 
 logger = logging.getLogger("quiesce")
 
@@ -65,7 +67,7 @@ class Committer:
             if changed is None:
                 return state
             successor, journal = changed
-            if len(encode_state(successor)) > CAPACITY_BYTES - spare_bytes:
+            if len(encode_state(successor)) + _to_come(successor, spare_bytes) > CAPACITY_BYTES - spare_bytes:
                 raise InvalidValueError(
                     "window", "there are too many windows; those that are over go after MAINTENANCE_CLEANUP_INTERVAL"
                 )
@@ -99,3 +101,10 @@ class Committer:
         except StoreCorruptError as exc:
             logger.warning("board of this machine: %s", exc)
             return None
+
+
+def _to_come(state: MaintenanceState, spare_bytes: int) -> int:
+    """Return the bytes that the schedules' windows will take when they open and are marked; two of each at a time."""
+    if not spare_bytes or not state.schedules:
+        return 0
+    return 2 * len(encode_state(MaintenanceState(0, tuple(each.window(_SOME_TIME) for each in state.schedules))))
