@@ -66,9 +66,17 @@ class TroubledStore(MemoryStore):
         counts: Mapping[CountKey, int],
         batch: int,
         lease_seconds: float = 0.0,
+        asks_for_silent: bool = False,
     ) -> Heartbeat:
         self._reach("report")
-        heard = super().report(worker_id, acknowledgement, counts=counts, batch=batch, lease_seconds=lease_seconds)
+        heard = super().report(
+            worker_id,
+            acknowledgement,
+            counts=counts,
+            batch=batch,
+            lease_seconds=lease_seconds,
+            asks_for_silent=asks_for_silent,
+        )
         if counts and self.loses_answers:
             self.loses_answers -= 1
             raise StoreUnreachableError("the answer was lost")

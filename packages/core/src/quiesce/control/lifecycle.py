@@ -57,11 +57,11 @@ class Lifecycle:
         self._leases = LeaseWatch()
         self._unreadable: frozenset[str] = frozenset()
         self._thread: threading.Thread | None = None
-        self._is_stopping = False
+        self._stopping = threading.Event()
 
     def step(self, state: MaintenanceState, *, actor: str) -> None:
         """Start what is due under this state, unless it is being done already; returns at once."""
-        if self._is_stopping or (self._thread is not None and self._thread.is_alive()):
+        if self._stopping.is_set() or (self._thread is not None and self._thread.is_alive()):
             return
         if self._is_anything_due(state, self._clock.now()):
             thread = threading.Thread(target=self._run, args=(actor,), name="quiesce-lifecycle", daemon=True)
@@ -70,7 +70,7 @@ class Lifecycle:
 
     def stop(self) -> None:
         """Let what runs come to its end, for a bounded time, and start nothing more."""
-        self._is_stopping = True
+        self._stopping.set()
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
 
@@ -86,16 +86,16 @@ class Lifecycle:
         )
 
     def _run(self, actor: str) -> None:
-        if self._is_stopping:
+        if self._stopping.is_set():
             return
         try:
             state = self._commit(lambda _: None)  # the caller's state may be from before the last run's marks
             state = self._raise_events(state, actor)
-            while not self._is_stopping and (due := due_hook(state, self._clock.now())) is not None:
+            while not self._stopping.is_set() and (due := due_hook(state, self._clock.now())) is not None:
                 state = self._hooks.run(state, *due, actor=actor)
             self._tidy(actor)
         except QuiesceError as exc:
-            if not self._is_stopping:
+            if not self._stopping.is_set():
                 logger.error("events and hooks will be tried again: %s", exc)
 
     def _raise_events(self, state: MaintenanceState, actor: str) -> MaintenanceState:

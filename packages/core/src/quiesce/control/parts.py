@@ -57,6 +57,11 @@ class ServiceParts:
         return self._runtime.store
 
     @property
+    def clock(self) -> Clock:
+        """The clock by which windows are judged."""
+        return self._runtime.clock
+
+    @property
     def gate(self) -> Gate:
         """The gate of this process, for adapters."""
         return self._runtime.gate

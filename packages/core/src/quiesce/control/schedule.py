@@ -122,7 +122,7 @@ class MaintenanceSchedule:
         return find(self._runtime.committer.load(), plan_id)
 
     def cancel(self, plan_id: str, *, actor: str, source: str = "api") -> MaintenanceWindow | Schedule:
-        """Take back a window to come, or a schedule; what a schedule has open now stays open. Return it as it was.
+        """Take back a window to come, or a schedule; what a schedule has open now stays open. Return what was cancelled.
 
         Raises:
             NoSuchWindowError: nothing of this id is planned.
@@ -133,11 +133,12 @@ class MaintenanceSchedule:
 
         def change(state: MaintenanceState, now: datetime, journal: Journal) -> MaintenanceState:
             planned = find_planned(state, plan_id, now=now)
-            cancelled[:] = [planned]
             journal.tell(EventKind.CANCELLED, planned)
             if isinstance(planned, Schedule):
+                cancelled[:] = [planned]
                 return without_schedule(state, planned, now=now)
-            return with_windows(state, [replace(planned, ended_at=now)])
+            cancelled[:] = ended = [replace(planned, ended_at=now)]
+            return with_windows(state, ended)
 
         self._writer.commit(change, actor=actor, source=source)
         return cancelled[0]

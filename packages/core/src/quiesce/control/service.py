@@ -17,11 +17,14 @@ from ..model import (
     Mode,
     OperationType,
     QuiescenceReport,
+    WorkerReport,
 )
 from .commands import EnableCommand
+from .holding import HeldWindow, describe_holder
 from .journal import Journal
 from .parts import ServiceParts
 from .proof import prove, wait_for_proof
+from .roster import forget_worker
 from .status import MaintenanceStatus, describe_status
 from .validation import (
     check_actor,
@@ -102,6 +105,58 @@ class EnhancedMaintenanceModeService(ServiceParts):
         )
         return _named(state, [command.window_id])[0]
 
+    def hold(
+        self,
+        *,
+        reason: str,
+        mode: Mode | str = Mode.NORMAL,
+        duration: timedelta | float | None = None,
+        operations: Iterable[OperationType | str] | None = None,
+        allow: Iterable[OperationType | str] | None = None,
+        ticket: str = "",
+        overlap: bool = False,
+        notify_users: bool = True,
+        lease_seconds: float = 30.0,
+        release_on_failure: bool = False,
+        holder: str | None = None,
+        actor: str,
+        source: str = "api",
+    ) -> HeldWindow:
+        """Open a window that this program holds; raises what ``enable`` raises.
+
+        The window has no timeout. When its holder is lost it stays, announced, unless it is to be released.
+
+        Args:
+            reason: what users and the audit trail are told.
+            mode: ``normal`` or ``emergency``; a ``test`` window refuses nothing.
+            duration: estimate, as a span or in seconds; ends nothing.
+            operations: the types to cover; ``None``: the mode's default.
+            allow: types that pass all the same.
+            ticket: a link or number.
+            overlap: open it although another window of this mode is open.
+            notify_users: whether users are told.
+            lease_seconds: after so long without a renewal the holder is taken for lost; at least 6.
+            release_on_failure: whether the window ends when the holder fails or is lost.
+            holder: what others are told of who holds it; ``None``: the actor and this process.
+            actor: who asks.
+            source: through what: ``cli``, ``http``, ``api``.
+        """
+        name = describe_holder(check_actor(actor)) if holder is None else holder
+        window = self.enable(
+            reason=reason,
+            mode=mode,
+            duration=duration,
+            operations=operations,
+            allow=allow,
+            ticket=ticket,
+            overlap=overlap,
+            notify_users=notify_users,
+            lease=Lease(holder=name, seconds=lease_seconds, releases=release_on_failure),
+            actor=actor,
+            source=source,
+        )
+        return HeldWindow(self._runtime, self._writer, window=window, actor=window.owner, source=source)
+
     def disable(
         self, *, window_id: str | None = None, end_all: bool = False, actor: str, source: str = "api"
     ) -> tuple[MaintenanceWindow, ...]:
@@ -141,6 +196,16 @@ class EnhancedMaintenanceModeService(ServiceParts):
             return state
 
         return _named(self._writer.commit(change, actor=check_actor(actor), source=source), ids)[0]
+
+    def forget_worker(self, worker_id: str, *, actor: str, source: str = "api") -> WorkerReport:
+        """Take a worker that fell silent off the list, and return its last report.
+
+        Raises:
+            ConflictError: no such worker is listed, or it was heard of lately.
+            StoreError: the store does not answer.
+        """
+        actor = check_actor(actor)
+        return forget_worker(self._runtime, self._writer, worker_id=worker_id, actor=actor, source=source)
 
     # -- questions
 

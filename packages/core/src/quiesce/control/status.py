@@ -33,6 +33,7 @@ class MaintenanceStatus:
         revision: the state's revision.
         windows: the open windows, strictest first.
         is_stale: whether this is the last known state of a store that does not answer.
+        next_window: the next one to open, if any is planned; a test window is announced to nobody.
     """
 
     is_active: bool
@@ -48,6 +49,7 @@ class MaintenanceStatus:
     revision: int
     windows: tuple[MaintenanceWindow, ...]
     is_stale: bool
+    next_window: MaintenanceWindow | None
 
 
 def describe_status(
@@ -84,6 +86,7 @@ def describe_status(
         revision=state.revision,
         windows=judged.windows,
         is_stale=is_stale,
+        next_window=next((window for window in state.upcoming(now) if window.mode.is_enforced), None),
     )
 
 

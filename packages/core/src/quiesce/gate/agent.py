@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from ..clock import Clock
 from ..model import (
     Acknowledgement,
-    CountKey,
     Heartbeat,
     StoreError,
     UnknownWorkerError,
@@ -32,6 +32,8 @@ LEASE_SECONDS = 5.0
 """How long a process admits writes after its agent last had its turn; the leader's lease is as long."""
 STALE_SECONDS = 15.0
 """The same while the store does not answer: longer, since each question to it may take seconds to fail."""
+ASK_FOR_SILENT_SECONDS = 3.0
+"""How often it asks who is silent; an answer costs the store as much as another heartbeat."""
 RETRY_SECONDS = 0.25
 POLL_SECONDS = 0.02
 """How often the agent looks at the board's word, so that a worker without traffic acknowledges too."""
@@ -82,6 +84,7 @@ class Agent:
         self._written: Acknowledgement | None = None
         self._looked_at: Snapshot | None = None
         self._counts = OutgoingCounts(test_log_level=self._test_log_level)
+        self._ask_for_silent_at = -1.0
         self._reaper = Reaper(self._store, clock=self._clock, gone_after=self._gone_after)
         self._beat_at = -1.0
         self._failed_at: float | None = None
@@ -166,15 +169,19 @@ class Agent:
         acknowledgement = self._acknowledge()
         if not is_due and not self._differs(acknowledgement):
             return False
-        heartbeat = self._report(acknowledgement, lease_seconds=LEASE_SECONDS if is_due else 0.0)
+        lease_seconds = LEASE_SECONDS if is_due else 0.0
+        asks_for_silent = is_due and now >= self._ask_for_silent_at
+        heartbeat = self._report(acknowledgement, lease_seconds=lease_seconds, asks_for_silent=asks_for_silent)
+        if asks_for_silent:
+            self._ask_for_silent_at = now + ASK_FOR_SILENT_SECONDS
+            self._reaper.reap(heartbeat.silent)
         if heartbeat.revision != self._gate.snapshot.revision:
             self._synchronise(heartbeat.revision)
-            heartbeat = self._report(self._acknowledge(), lease_seconds=LEASE_SECONDS if is_due else 0.0)
+            heartbeat = self._report(self._acknowledge(), lease_seconds=lease_seconds)
         if not is_due:
             return False
         self._beat_at = now + HEARTBEAT_SECONDS
         self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=False)
-        self._reaper.reap(heartbeat.silent)
         if self._failed_at is not None:
             logger.warning("store %s is back after %.1f s", self._store.url, now - self._failed_at)
             self._failed_at = None
@@ -227,26 +234,31 @@ class Agent:
             acknowledgement.in_flight,
         )
 
-    def _report(self, acknowledgement: Acknowledgement, *, lease_seconds: float) -> Heartbeat:
+    def _report(
+        self, acknowledgement: Acknowledgement, *, lease_seconds: float, asks_for_silent: bool = False
+    ) -> Heartbeat:
         self._counts.add(self._gate.tally.take())
         batch, counts = self._counts.next_batch()
         if not self._is_registered:
             self._register()
-        heartbeat = self._send(acknowledgement, counts=counts, batch=batch, lease_seconds=lease_seconds)
-        self._counts.confirm()
-        self._written = acknowledgement
-        return heartbeat
-
-    def _send(
-        self, acknowledgement: Acknowledgement, *, counts: Mapping[CountKey, int], batch: int, lease_seconds: float
-    ) -> Heartbeat:
-        me = self._me.id
+        send = functools.partial(
+            self._store.report,
+            self._me.id,
+            acknowledgement,
+            counts=counts,
+            batch=batch,
+            lease_seconds=lease_seconds,
+            asks_for_silent=asks_for_silent,
+        )
         try:
-            return self._store.report(me, acknowledgement, counts=counts, batch=batch, lease_seconds=lease_seconds)
+            heartbeat = send()
         except UnknownWorkerError:
             self._is_registered = False
             self._register()
-            return self._store.report(me, acknowledgement, counts=counts, batch=batch, lease_seconds=lease_seconds)
+            heartbeat = send()
+        self._counts.confirm()
+        self._written = acknowledgement
+        return heartbeat
 
     def _say_goodbye(self) -> None:
         if not self._is_registered:

@@ -90,13 +90,14 @@ class Store(Protocol):
         counts: Mapping[CountKey, int],
         batch: int,
         lease_seconds: float = 0.0,
+        asks_for_silent: bool = False,
     ) -> Heartbeat:
         """Write a heartbeat, the acknowledgement, and add the counts, in one step; return what the worker must know.
 
         ``batch`` numbers the counts of this worker; a batch at or below the last one added is not added again, so
         that a report repeated after a lost answer counts nothing twice. With ``lease_seconds`` the leader's lease is
-        taken or renewed, if no other worker holds it. At most ``MOST_SILENT`` workers of more than
-        ``SILENT_SECONDS`` are named.
+        taken or renewed, if no other worker holds it. Workers of more than ``SILENT_SECONDS`` of silence are named if
+        asked for, the longest silent first, ``MOST_SILENT`` at most.
 
         Raises:
             UnknownWorkerError: the worker is not listed; nothing was written.

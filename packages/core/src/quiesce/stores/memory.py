@@ -106,6 +106,7 @@ class MemoryStore:
         counts: Mapping[CountKey, int],
         batch: int,
         lease_seconds: float = 0.0,
+        asks_for_silent: bool = False,
     ) -> Heartbeat:
         """Write heartbeat, acknowledgement and counts."""
         with self._open():
@@ -119,7 +120,7 @@ class MemoryStore:
                 for key, count in counts.items():
                     self._counts[key] = self._counts.get(key, 0) + count
             is_leader = lease_seconds > 0 and self._lead(worker_id, until=now + lease_seconds, now=now)
-            return Heartbeat(self._state.revision, is_leader, self._silent(now))
+            return Heartbeat(self._state.revision, is_leader, self._silent(now) if asks_for_silent else ())
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""

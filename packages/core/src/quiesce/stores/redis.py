@@ -130,23 +130,23 @@ class RedisStore:
         counts: Mapping[CountKey, int],
         batch: int,
         lease_seconds: float = 0.0,
+        asks_for_silent: bool = False,
     ) -> Heartbeat:
         """Write heartbeat, acknowledgement and counts."""
-        answer = self._ready().run(
-            scripts.REPORT,
-            worker_id,
-            encode_acknowledgement(acknowledgement),
-            batch,
-            math.ceil(lease_seconds * 1000),
-            int(SILENT_SECONDS * 1000),
-            MOST_SILENT,
-            *(part for key, count in counts.items() for part in (encode_count_key(key), count)),
-        )
+        body = encode_acknowledgement(acknowledgement)
+        lease = math.ceil(lease_seconds * 1000)
+        if not counts and not asks_for_silent:
+            answer = self._ready().run(scripts.BEAT, worker_id, body, lease)
+        else:
+            most = MOST_SILENT if asks_for_silent else 0
+            added = (part for key, count in counts.items() for part in (encode_count_key(key), count))
+            silence = int(SILENT_SECONDS * 1000)
+            answer = self._ready().run(scripts.REPORT, worker_id, body, batch, lease, silence, most, *added)
         if answer is None:
             raise UnknownWorkerError(f"worker {worker_id} is not listed")
-        revision, is_leader, silent = answer
-        found = tuple((decode_worker(body), _number(age) / 1000) for body, age in silent)
-        return Heartbeat(_number(revision), bool(is_leader), found)
+        revision, is_leader, *rest = answer
+        silent = tuple((decode_worker(found), _number(age) / 1000) for found, age in (rest[0] if rest else ()))
+        return Heartbeat(_number(revision), bool(is_leader), silent)
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""

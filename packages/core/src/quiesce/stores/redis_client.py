@@ -10,7 +10,7 @@ import redis
 
 from .redis_address import RedisAddress
 from .redis_connect import connect, is_demoted, translated
-from .redis_scripts import KEYS, Script
+from .redis_scripts import Script
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class RedisClient:
     def __init__(self, address: RedisAddress, *, prefix: str) -> None:
         self._address = address
         self._prefix = prefix
-        self._keys = tuple(prefix + name for name in KEYS)
+        self._keys: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._redis = connect(address)
         self._has_replicas = False
         self._replicas_asked_at = float("-inf")
@@ -58,12 +58,19 @@ class RedisClient:
                 return action()
 
     def _evaluate(self, script: Script, arguments: tuple[object, ...], *, is_awaited: bool) -> Any:
-        parameters = (len(self._keys), *self._keys, *arguments)
+        keys = self._keys_of(script)
+        parameters = (len(keys), *keys, *arguments)
         evaluate = self._execute_and_wait if is_awaited and self._is_replicated() else self._redis.execute_command
         try:
             return evaluate("EVALSHA", script.digest, *parameters)
         except redis.exceptions.NoScriptError:
             return evaluate("EVAL", script.source, *parameters)
+
+    def _keys_of(self, script: Script) -> tuple[str, ...]:
+        found = self._keys.get(script.keys)
+        if found is None:
+            found = self._keys[script.keys] = tuple(self._prefix + name for name in script.keys)
+        return found
 
     def _execute_and_wait(self, *command: object) -> Any:
         # WAIT is about the writes of its own connection, so both go over the same one.

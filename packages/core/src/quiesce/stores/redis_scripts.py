@@ -1,7 +1,7 @@
 """The Lua scripts of the Redis store; each is one atomic step.
 
-Every script gets all keys in the order of ``KEYS``, so that a Cluster sees each key it touches. Times are milliseconds
-by the server's clock.
+Every script is given all the keys that it touches, so that a Cluster sees them. Times are milliseconds by the server's
+clock.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ _STARTED = """redis.call('SET', incarnation, string.format('%.0f', now), 'NX')
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script and its digest, by which a server that has it is asked for it."""
+    """A script, its keys, and its digest, by which a server that has it is asked for it."""
 
     source: str
+    keys: tuple[str, ...] = KEYS
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +84,31 @@ return 1
 """
 )
 """ARGV: id, body."""
+
+BEAT = Script(
+    """local state, acknowledgements, heartbeats, leader = unpack(KEYS)
+local id, acknowledgement, lease = unpack(ARGV)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Nothing changes when the worker is not listed, or was heard of in this very millisecond.
+if redis.call('ZADD', heartbeats, 'XX', 'CH', now, id) == 0 and not redis.call('ZSCORE', heartbeats, id) then
+  return false
+end
+redis.call('HSET', acknowledgements, id, acknowledgement)
+local leads = 0
+if lease ~= '0' then
+  local holder = redis.call('GET', leader)
+  if not holder or holder == id then
+    redis.call('SET', leader, id, 'PX', lease)
+    leads = 1
+  end
+end
+return {redis.call('HGET', state, 'revision') or '0', leads}
+""",
+    keys=("state", "acknowledgements", "heartbeats", "leader"),
+)
+"""ARGV: id, acknowledgement, lease or 0 → nothing: not listed; else {revision, 1 or 0: leads}. What every worker sends
+every second costs half of ``REPORT``."""
 
 REPORT = Script(
     _PROLOGUE

@@ -132,6 +132,7 @@ class SqliteStore:
         counts: Mapping[CountKey, int],
         batch: int,
         lease_seconds: float = 0.0,
+        asks_for_silent: bool = False,
     ) -> Heartbeat:
         """Write heartbeat, acknowledgement and counts."""
         key = (self._service, worker_id)
@@ -164,15 +165,9 @@ class SqliteStore:
                 ).rowcount
                 == 1
             )
-            silent = connection.execute(
-                "SELECT body, boot, heard_at FROM workers WHERE service = ? AND (boot <> ? OR heard_at < ?)"
-                " ORDER BY boot = ?, heard_at LIMIT ?",
-                (self._service, boot, now - SILENT_SECONDS, boot, MOST_SILENT),
-            ).fetchall()
+            silent = self._silent(connection, boot=boot, now=now) if asks_for_silent else ()
             revision = self._select(connection, "revision")
-        return Heartbeat(
-            revision, is_leader, tuple((decode_worker(body), clock.age(then, heard)) for body, then, heard in silent)
-        )
+        return Heartbeat(revision, is_leader, silent)
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""
@@ -255,6 +250,14 @@ class SqliteStore:
         """Close the file."""
         self._database.close()
         self.wake()
+
+    def _silent(self, connection: sqlite3.Connection, *, boot: str, now: float) -> tuple[tuple[WorkerInfo, float], ...]:
+        rows = connection.execute(
+            "SELECT body, boot, heard_at FROM workers WHERE service = ? AND (boot <> ? OR heard_at < ?)"
+            " ORDER BY boot = ?, heard_at LIMIT ?",
+            (self._service, boot, now - SILENT_SECONDS, boot, MOST_SILENT),
+        ).fetchall()
+        return tuple((decode_worker(body), clock.age(then, heard_at)) for body, then, heard_at in rows)
 
     def _of_service(self, column: str) -> Any:
         with self._database.reading() as connection:

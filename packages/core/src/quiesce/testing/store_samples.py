@@ -119,13 +119,14 @@ def a_count(window_id: str = "w1", *, path: str = "") -> CountKey:
     return CountKey(window_id, "job_creation", Outcome.REFUSED, path)
 
 
-def beat(store: Store, worker_id: str, *, lease_seconds: float) -> Heartbeat:
+def beat(store: Store, worker_id: str, *, lease_seconds: float, asks_for_silent: bool = False) -> Heartbeat:
     """Report for a worker that need not be listed yet, asking for the leader's lease."""
+    asked = {"lease_seconds": lease_seconds, "asks_for_silent": asks_for_silent}
     try:
-        return store.report(worker_id, ACKNOWLEDGEMENT, counts={}, batch=0, lease_seconds=lease_seconds)
+        return store.report(worker_id, ACKNOWLEDGEMENT, counts={}, batch=0, **asked)  # type: ignore[arg-type] # as named
     except UnknownWorkerError:
         store.register(a_worker(worker_id))
-        return store.report(worker_id, ACKNOWLEDGEMENT, counts={}, batch=0, lease_seconds=lease_seconds)
+        return store.report(worker_id, ACKNOWLEDGEMENT, counts={}, batch=0, **asked)  # type: ignore[arg-type] # as named
 
 
 def commit(store: Store, revision: int, *, detail: str = "") -> None:

@@ -170,12 +170,13 @@ class WorkerContract:
         """A sibling finds out which of them have died, without listing all of a thousand workers each second."""
         store.register(a_worker("dead"))
 
-        ((worker, seconds),) = eventually(lambda: beat(store, "alive", lease_seconds=0).silent)
+        ((worker, seconds),) = eventually(lambda: beat(store, "alive", lease_seconds=0, asks_for_silent=True).silent)
 
         assert worker == a_worker("dead")
         assert SILENT_SECONDS <= seconds < SILENT_SECONDS + _FRESH_SECONDS
-        store.deregister("dead")
         assert beat(store, "alive", lease_seconds=0).silent == ()
+        store.deregister("dead")
+        assert beat(store, "alive", lease_seconds=0, asks_for_silent=True).silent == ()
 
     def test_without_a_lease_to_take_no_worker_leads(self, store: Store) -> None:
         """A worker that only acknowledges must not become the one that runs hooks."""
