@@ -175,7 +175,7 @@ class Agent:
         if asks_for_silent:
             self._ask_for_silent_at = now + ASK_FOR_SILENT_SECONDS
             self._reaper.reap(heartbeat.silent)
-        if heartbeat.revision != self._gate.snapshot.revision:
+        if heartbeat.revision != acknowledgement.revision:
             self._synchronise(heartbeat.revision)
             heartbeat = self._report(self._acknowledge(), lease_seconds=lease_seconds)
         if not is_due:
