@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from quiesce import (
     Settings,
     current_caller,
 )
+from quiesce.testing import eventually
 from quiesce_flask import MaintenanceModeMiddleware
 
 if TYPE_CHECKING:
@@ -365,6 +367,20 @@ class TestRequests:
         assert (polite.status, polite.sent) == ("200 OK", b"the body")
         assert greedy.status[:3] == "503"
         assert "shallow" in caplog.text
+
+    def test_the_log_says_who_was_refused(
+        self, service: EnhancedMaintenanceModeService, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Support is asked "why can I not save?" by people with names."""
+        caplog.set_level(logging.INFO, logger="quiesce")
+        app = MaintenanceModeMiddleware(answering([]), service=service, identify=by_cookie)
+        service.enable(reason="upgrade", actor="ops")
+
+        Server(app, REQUEST_METHOD="POST", HTTP_COOKIE="user=bob").serve()
+        Server(app, REQUEST_METHOD="POST").serve()
+
+        eventually(lambda: 'endpoint="/items" user="bob"' in caplog.text)
+        eventually(lambda: 'endpoint="/items" user="anonymous"' in caplog.text)
 
     def test_paths_may_be_exempt(self, service: EnhancedMaintenanceModeService) -> None:
         """Probes of an application that settings know nothing of."""

@@ -81,6 +81,43 @@ def test_an_entry_is_in_flight_until_it_leaves_and_leaving_twice_is_harmless(gat
     assert list(gate.in_flight) == [second]
 
 
+def test_an_entry_ended_through_the_table_itself_is_ended_once_too(gate: Gate) -> None:
+    """Adapters take the shorter way out; after a fork and a second time as well."""
+    gate.enter("POST", "/a")
+    gate.forget_parent()
+    gate.extend_lease(seconds=LEASE, is_stale=False)
+    first, second = gate.enter("POST", "/b"), gate.enter("POST", "/c")
+
+    gate.pop(first, None)
+    gate.pop(first, None)
+
+    assert list(gate.in_flight) == [second]
+
+
+def test_what_a_forked_child_inherits_ends_nothing_of_its_own(gate: Gate) -> None:
+    """A body of the parent's that the child lets go of must not hide one of the child's requests from the proof."""
+    inherited = gate.enter("GET", "/parent")
+
+    gate.forget_parent()
+    gate.extend_lease(seconds=LEASE, is_stale=False)
+    own = gate.enter("POST", "/child")
+    gate.leave(inherited)
+
+    assert list(gate.in_flight) == [own]
+
+
+def test_a_refused_request_is_no_longer_in_flight(gate: Gate, clock: FakeClock) -> None:
+    """A client that reads its refusal slowly must not keep the system from being quiet."""
+    gate.adopt(state(1, window(clock)))
+    token = -gate.enter("POST", "/orders")
+    decision = gate.judge(token)
+    assert decision is not None
+
+    gate.refuse(token, decision)
+
+    assert not gate.in_flight
+
+
 @pytest.mark.parametrize(
     ("mode", "method", "path", "outcome"),
     [

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quiesce.model import Decision, MaintenanceWindow, Mode, OperationType, Outcome
+from quiesce.testing import eventually
 from quiesce.testing.clock import NOON
 from quiesce.web import ApiResponse, Refusals
 
@@ -249,9 +250,41 @@ def test_a_refusal_is_ready_again_for_the_next_client_and_never_for_another_deci
     refusals = Refusals()
     first, other = a_decision(minutes=30), a_decision(minutes=60, revision=2)
 
-    answers = [refusals.ready(first, accept="*/*").body for _ in range(3)]
+    answers = [refusals.problem(first).body for _ in range(3)]
 
     assert len(set(answers)) == 1
-    assert refusals.ready(other, accept="*/*").body != answers[0]
-    assert refusals.ready(first, accept="text/html").body != answers[0]
-    assert dict(refusals.ready(first, accept="*/*").headers)["retry-after"].isdigit()
+    assert refusals.problem(other).body != answers[0]
+    assert refusals.page(first).body != answers[0]
+    assert dict(refusals.problem(first).headers)["retry-after"].isdigit()
+    assert dict(refusals.page(first).headers)["content-type"] == "text/html; charset=utf-8"
+
+
+def test_the_time_to_come_back_is_not_that_of_a_client_long_ago() -> None:
+    """What is ready is kept for a moment only: late in a window, it would send clients away for all of its length."""
+    refusals = Refusals()
+    decision = a_decision(minutes=30)
+
+    problem, page = refusals.problem(decision), refusals.page(decision)
+    eventually(lambda: refusals.problem(decision) is not problem)
+    eventually(lambda: refusals.page(decision) is not page)
+
+    assert refusals.problem(decision).body == problem.body
+
+
+def test_a_decision_is_not_taken_for_one_that_is_gone() -> None:
+    """They are told apart by identity, which an object made later may have again."""
+    refusals = Refusals()
+
+    for number in range(1000):
+        assert f'"reason": "{number}"'.encode() in refusals.problem(a_decision(str(number), revision=number)).body
+
+
+def test_what_is_ready_is_bounded() -> None:
+    """A scan of many paths makes a decision for each."""
+    refusals = Refusals()
+
+    for number in range(3000):
+        refusals.problem(a_decision(revision=number))
+        refusals.page(a_decision(revision=number))
+
+    assert max(len(refusals._problems), len(refusals._pages)) <= 512

@@ -290,6 +290,20 @@ class TestPlace:
 
         assert not any(asyncio.run(scenario()))
 
+    def test_the_refusal_of_head_has_no_body(self, service: Any, drive: Any) -> None:
+        """Servers take a body away themselves; middleware and test clients between need not."""
+        wrapped = MaintenanceModeMiddleware(answer, service=service)
+        service.enable(reason="upgrade", mode="emergency", actor="ops")
+
+        async def scenario() -> list[Any]:
+            return [await drive.send_all(wrapped, drive.scope(method, "/")) for method in ("GET", "HEAD")]
+
+        get, head = asyncio.run(scenario())
+
+        assert (get[0]["status"], head[0]["status"]) == (503, 503)
+        assert get[1]["body"]
+        assert head[1]["body"] == b""
+
     def test_the_whole_application_can_be_wrapped_too(self, service: Any, drive: Any) -> None:
         """Then its middleware is covered as well; the endpoints stay reachable."""
         app = FastAPI()

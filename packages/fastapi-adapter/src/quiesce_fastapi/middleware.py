@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from quiesce import WEBSOCKET, Decision, EnhancedMaintenanceModeService, OperationRefusedError, current_caller
@@ -48,7 +49,7 @@ class MaintenanceModeMiddleware:
         self.app = app
         self._service = service
         self._gate = gate = service.gate
-        self._enter, self._judge, self._leave = gate.enter, gate.judge, gate.leave
+        self._enter, self._judge, self._refuse, self._pop = gate.enter, gate.judge, gate.refuse, gate.pop
         self._identity = None if identify is None else Identity(identify)
         # An application with a handler for OperationRefusedError watches for the beginning of its response itself.
         self._needs_exchange = identify is not None or not self._app_answers_guards
@@ -68,66 +69,85 @@ class MaintenanceModeMiddleware:
         else:
             await self.app(scope, receive, send)
             return
-        exchange = None
         token = self._enter(method, self._path_of(scope) if scope.get("root_path") else scope["path"])
-        try:
-            if token < 0:
-                token = -token
-                decision = self._judge(token)
-                if decision is None:
-                    decision = await in_gate_thread(self._gate.revive_and_judge, token)
-                if not decision.is_allowed and not await self._let_pass(token, decision, scope, send):
-                    return
-                if self._needs_exchange:
-                    exchange = Exchange(self._identity, scope, send)
-                    reset = current_caller.set(exchange)
-                    try:
-                        await self.app(scope, receive, exchange.send)
-                    finally:
-                        current_caller.reset(reset)
-                    return
-            await self.app(scope, receive, send)
-        except OperationRefusedError as exc:
-            if exchange is not None and exchange.has_begun and kind == "http":
-                raise
-            await self._refuse(exc, scope, send)
-        finally:
-            self._leave(token)
+        if token > 0:
+            try:
+                await self.app(scope, receive, send)
+            except OperationRefusedError as exc:
+                await self._answer(exc, scope, send)
+            finally:
+                self._pop(token, None)
+            return
+        await self._pass_or_refuse(-token, scope, receive, send)
 
-    async def _let_pass(self, token: int, decision: Decision, scope: Scope, send: Send) -> bool:
-        """Return whether an admin sent what is refused to everybody else; who is not has been answered then."""
-        has_credential, accept = self._look(scope)
-        user = ""
-        if has_credential and self._identity is not None:
-            principal = await self._identity.ask(scope)
-            if principal is not None:
-                user = principal.user_id
-                if principal.is_admin:
-                    self._gate.bypass(token, decision, user=user)
-                    return True
-        self._gate.refuse(token, decision, user=user)
-        self._leave(token)
-        await self._refusals.send(decision, accept=accept, scope=scope, send=send)
+    async def _pass_or_refuse(self, token: int, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one entered request, or refuse it."""
+        try:
+            decision = self._judge(token)
+            if decision is None:
+                decision = await in_gate_thread(self._gate.revive_and_judge, token)
+            if decision.is_allowed:
+                await self._serve_judged(scope, receive, send)
+                return
+            credentials = self._credentials
+            has_credential = False
+            accept = ""
+            for name, value in scope["headers"]:
+                if name == b"accept":
+                    accept = value.decode("latin-1")
+                elif name in credentials:
+                    has_credential = True
+            if not has_credential:
+                self._refuse(token, decision)
+            elif await self._lets_pass(token, decision, scope):
+                await self._serve_judged(scope, receive, send)
+                return
+            if scope["type"] == "http":
+                start, body = self._refusals.messages(decision, accept, scope["method"])
+                await send(start)
+                await send(body)
+            else:
+                await self._refusals.deny(decision, accept=accept, scope=scope, send=send)
+        finally:
+            self._pop(token, None)
+
+    async def _lets_pass(self, token: int, decision: Decision, scope: Scope) -> bool:
+        """Return whether an admin sent what is refused to everybody else; either is counted."""
+        principal = None if self._identity is None else await self._identity.ask(scope)
+        user = "" if principal is None else principal.user_id
+        if principal is not None and principal.is_admin:
+            self._gate.bypass(token, decision, user=user)
+            return True
+        self._refuse(token, decision, user=user)
         return False
 
-    def _look(self, scope: Scope) -> tuple[bool, str]:
-        """Return whether the request carries a credential, and what it accepts."""
-        has_credential = False
-        accept = ""
-        for name, value in scope["headers"]:
-            if name == b"accept":
-                accept = value.decode("latin-1")
-            elif name in self._credentials:
-                has_credential = True
-        return has_credential, accept
+    async def _serve_judged(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application while a window is open: its guards may ask who is calling."""
+        exchange = None
+        try:
+            if not self._needs_exchange:
+                await self.app(scope, receive, send)
+                return
+            exchange = Exchange(self._identity, scope, send)
+            reset = current_caller.set(exchange)
+            try:
+                await self.app(scope, receive, exchange.send)
+            finally:
+                current_caller.reset(reset)
+        except OperationRefusedError as exc:
+            if exchange is not None and exchange.has_begun and scope["type"] == "http":
+                raise
+            await self._answer(exc, scope, send)
 
-    async def _refuse(self, error: OperationRefusedError, scope: Scope, send: Send) -> None:
+    async def _answer(self, error: OperationRefusedError, scope: Scope, send: Send) -> None:
         """Answer a guard's refusal that the application let out."""
         try:
             if scope["type"] == "websocket":
                 await close(error.decision, send=send)
-            else:
-                await self._refusals.send(error.decision, accept=self._look(scope)[1], scope=scope, send=send)
+                return
+            accept = HTTPConnection(scope).headers.get("accept", "")
+            for message in self._refusals.messages(error.decision, accept, scope["method"]):
+                await send(message)
         except Exception as exc:
             # A server that has sent the beginning of another response accepts no second one.
             raise error from exc

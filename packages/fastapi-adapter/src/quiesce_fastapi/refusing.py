@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import Scope, Send
+from starlette.types import Message, Scope, Send
 
 from quiesce import Decision, OperationRefusedError, Refusals
 
@@ -18,28 +18,34 @@ class RefusalSender:
     """Answers with what ``Refusals`` has ready."""
 
     def __init__(self) -> None:
-        self._ready = Refusals().ready
+        refusals = Refusals()
+        self._problem, self._page = refusals.problem, refusals.page
 
-    async def send(self, decision: Decision, *, accept: str, scope: Scope, send: Send) -> None:
-        """Refuse what has not been answered; a WebSocket by a 503 if the server can send one, else by a 403."""
-        answer = self._ready(decision, accept=accept)
-        fields, body = list(answer.raw_headers), answer.body  # a list: middleware further out adds to it
-        if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 503, "headers": fields})
-            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-        elif _DENIAL in (scope.get("extensions") or {}):
-            await send({"type": f"{_DENIAL}.start", "status": 503, "headers": fields})
-            await send({"type": f"{_DENIAL}.body", "body": body})
-        else:
+    def messages(self, decision: Decision, accept: str, method: str) -> tuple[Message, Message]:
+        """Return the 503 as its two messages; new ones each time, because middleware further out adds to them."""
+        answer = self._page(decision) if "text/html" in accept else self._problem(decision)
+        return (
+            {"type": "http.response.start", "status": 503, "headers": [*answer.raw_headers]},
+            {"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body},
+        )
+
+    async def deny(self, decision: Decision, *, accept: str, scope: Scope, send: Send) -> None:
+        """Refuse a WebSocket by a 503 if the server can send one, else by what it makes of its end."""
+        if _DENIAL not in (scope.get("extensions") or {}):
             await close(decision, send=send)
+            return
+        start, body = self.messages(decision, accept, "GET")
+        await send({**start, "type": f"{_DENIAL}.start"})
+        await send({**body, "type": f"{_DENIAL}.body"})
 
     async def handle(self, connection: HTTPConnection, error: Exception) -> Response:
         """Answer a guard's refusal as an exception handler of Starlette; WebSockets are left to the middleware."""
         if not isinstance(error, OperationRefusedError) or connection.scope["type"] != "http":
             raise error
-        answer = self._ready(error.decision, accept=connection.headers.get("accept", ""))
-        response = Response(b"" if connection.scope["method"] == "HEAD" else answer.body, status_code=503)
-        response.raw_headers = list(answer.raw_headers)
+        accept = connection.headers.get("accept", "")
+        start, body = self.messages(error.decision, accept, connection.scope["method"])
+        response = Response(body["body"], status_code=503)
+        response.raw_headers = start["headers"]
         return response
 
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from quiesce import ApiResponse, Caller, Decision, EnhancedMaintenanceModeService, Gate, Refusals
 
+from .bodies import WholeBody, whole_body
 from .identifying import Identifier, RequestCaller
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_STATUS = "503 Service Unavailable"
 
 
 class Admission:
@@ -21,13 +24,26 @@ class Admission:
         gate: there from the first ``enter`` on.
         enter: makes the entry, looks, returns its token, negated when it must be judged; the gate's own.
         leave: ends the entry; the gate's own, there from the first ``enter`` on.
+        whole_body: makes a body that ends its entry, there from the first ``enter`` on.
         key: under which a request's environ holds its token while it is in flight here.
         identifier: whom to ask; ``None``: nobody passes what is closed.
     """
 
-    __slots__ = ("_exempt_paths", "_refusals", "_service", "enter", "gate", "identifier", "key", "leave")
+    __slots__ = (
+        "_exempt_paths",
+        "_page",
+        "_problem",
+        "_service",
+        "enter",
+        "gate",
+        "identifier",
+        "key",
+        "leave",
+        "whole_body",
+    )
     gate: Gate
     leave: Callable[[int], None]
+    whole_body: type[WholeBody]
 
     def __init__(
         self, service: EnhancedMaintenanceModeService, *, identifier: Identifier | None, exempt_paths: Iterable[str]
@@ -37,7 +53,8 @@ class Admission:
         self.identifier = identifier
         self._service = service
         self._exempt_paths = tuple(exempt_paths)
-        self._refusals = Refusals()
+        refusals = Refusals()
+        self._problem, self._page = refusals.problem, refusals.page
 
     def judge(self, token: int, environ: WSGIEnvironment) -> Decision:
         """Return the final decision on an entered request, counted; may wait for the store when the lease lapsed."""
@@ -45,14 +62,14 @@ class Admission:
         decision = gate.judge(token) or gate.revive_and_judge(token)
         if decision.is_allowed:
             return decision
-        user = ""
         identifier = self.identifier
-        if identifier is not None and identifier.is_credentialed(environ):
-            principal = identifier.identify(environ)
-            if principal is not None:
-                user = str(principal.user_id)
-                if principal.is_admin:
-                    return gate.bypass(token, decision, user=user)
+        if identifier is None or not identifier.is_credentialed(environ):
+            gate.refuse(token, decision)
+            return decision
+        principal = identifier.identify(environ)
+        user = "" if principal is None else str(principal.user_id)
+        if principal is not None and principal.is_admin:
+            return gate.bypass(token, decision, user=user)
         gate.refuse(token, decision, user=user)
         return decision
 
@@ -65,20 +82,21 @@ class Admission:
 
     def render(self, decision: Decision, environ: WSGIEnvironment) -> ApiResponse:
         """Return the 503 that this request is answered with."""
-        return self._refusals.ready(decision, accept=environ.get("HTTP_ACCEPT", ""))
+        return (self._page if "text/html" in environ.get("HTTP_ACCEPT", "") else self._problem)(decision)
 
     def refuse(self, decision: Decision, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-        """Answer with the 503 and return its body.
+        """Answer with the 503 and return its body."""
+        answer = self.render(decision, environ)
+        start_response(_STATUS, [*answer.headers])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
-        While an exception is being handled, the response takes the place of one that was started; if bytes of that
-        are out, the server raises the exception again (PEP 3333, "Error Handling").
+    def replace(self, decision: Decision, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        """Answer with the 503 instead of what raised the exception that is being handled; return its body.
+
+        If bytes of that are out, the server raises the exception again (PEP 3333, "Error Handling").
         """
         answer = self.render(decision, environ)
-        error = sys.exc_info()
-        if error[0] is None:
-            start_response("503 Service Unavailable", list(answer.headers))
-        else:
-            start_response("503 Service Unavailable", list(answer.headers), error)
+        start_response(_STATUS, [*answer.headers], sys.exc_info())
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
     def _enter_first(self, method: str, path: str) -> int:
@@ -86,5 +104,6 @@ class Admission:
         gate.policy.exempt(self._exempt_paths)
         self.gate = gate
         self.leave = gate.leave
+        self.whole_body = whole_body(gate.pop)
         self.enter = gate.enter
         return gate.enter(method, path)

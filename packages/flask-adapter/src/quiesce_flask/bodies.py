@@ -7,30 +7,39 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce import Caller, OperationRefusedError, current_caller
 
-from .admission import Admission
-
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from .admission import Admission
 
 
 class WholeBody(list[bytes]):
     """The pieces of a list or tuple; a list itself, so that reading it costs a server nothing more.
 
     Attributes:
-        leave: ends an entry.
         token: of the entry.
     """
 
-    __slots__ = ("leave", "token")
-    leave: Callable[[int], None]
+    __slots__ = ("token",)
     token: int
 
-    def close(self) -> None:
-        """End the entry."""
-        self.leave(self.token)
 
-    def __del__(self) -> None:  # the last resort, for a server that does not close
-        self.leave(self.token)
+def whole_body(pop: Callable[[int, None], object]) -> type[WholeBody]:
+    """Return the class of whole bodies that end their entries by ``pop``.
+
+    A class for each gate: to carry the function in each body and call it through another would cost as much again.
+    """
+
+    class EndingBody(WholeBody):
+        __slots__ = ()
+
+        def close(self) -> None:
+            pop(self.token, None)
+
+        def __del__(self) -> None:  # the last resort, for a server that does not close
+            pop(self.token, None)
+
+    return EndingBody
 
 
 class StreamedBody:
@@ -57,7 +66,7 @@ class StreamedBody:
             for piece in self._result:  # noqa: UP028 - 'yield from' would close the result, as the server does too
                 yield piece
         except OperationRefusedError as exc:
-            yield from self._admission.refuse(exc.decision, self._environ, self._start_response)
+            yield from self._admission.replace(exc.decision, self._environ, self._start_response)
 
     def close(self) -> None:
         """Close the original, and only then end the entry: what it does on closing belongs to the request."""
@@ -87,7 +96,7 @@ class JudgedBody(StreamedBody):
             while (piece := self._next(pieces)) is not None:
                 yield piece
         except OperationRefusedError as exc:
-            yield from self._admission.refuse(exc.decision, self._environ, self._start_response)
+            yield from self._admission.replace(exc.decision, self._environ, self._start_response)
 
     def _next(self, pieces: Iterator[bytes]) -> bytes | None:
         # For one step only: between two, the thread is the server's.

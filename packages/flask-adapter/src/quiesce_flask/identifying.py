@@ -37,14 +37,12 @@ class Identifier:
 
     def __init__(self, identify: Identify, *, credential_headers: Iterable[str] = ()) -> None:
         self._identify = _checked(identify)
-        self._keys = tuple(header_key(name) for name in credential_headers)
+        # REMOTE_USER: a front-end server says whom it has let in.
+        self._keys = {"HTTP_COOKIE", "HTTP_AUTHORIZATION", "REMOTE_USER", *map(header_key, credential_headers)}
 
     def is_credentialed(self, environ: WSGIEnvironment) -> bool:
         """Whether the request carries anything by which it could be somebody's."""
-        if "HTTP_COOKIE" in environ or "HTTP_AUTHORIZATION" in environ:
-            return True
-        # REMOTE_USER: a front-end server says whom it has let in.
-        return "REMOTE_USER" in environ or any(key in environ for key in self._keys)
+        return not environ.keys().isdisjoint(self._keys)
 
     def identify(self, environ: WSGIEnvironment) -> Principal | None:
         """Return who sent the request, or ``None``; never raises."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from quiesce import Caller, EnhancedMaintenanceModeService, OperationRefusedError, current_caller
 
 from .admission import Admission
-from .bodies import JudgedBody, StreamedBody, WholeBody, hook_into_file
+from .bodies import JudgedBody, StreamedBody, hook_into_file
 from .environs import method_of, path_of
 from .identifying import Identifier, Identify, RequestCaller
 
@@ -67,13 +67,12 @@ class MaintenanceModeMiddleware:
             result = self.wrapped(environ, start_response)
         except OperationRefusedError as exc:
             admission.leave(token)
-            return admission.refuse(exc.decision, environ, start_response)
+            return admission.replace(exc.decision, environ, start_response)
         except BaseException:
             admission.leave(token)
             raise
         if type(result) is list or type(result) is tuple:
-            body = WholeBody(result)
-            body.leave = admission.leave
+            body = admission.whole_body(result)
             body.token = token
             return body
         return self._streamed(result, token, environ, start_response, caller=None)
@@ -83,7 +82,6 @@ class MaintenanceModeMiddleware:
         try:
             decision = admission.judge(token, environ)
             if not decision.is_allowed:
-                admission.leave(token)
                 return admission.refuse(decision, environ, start_response)
             environ[self._key] = token
             identifier = admission.identifier
@@ -99,13 +97,12 @@ class MaintenanceModeMiddleware:
                     current_caller.reset(reset)
         except OperationRefusedError as exc:
             admission.leave(token)
-            return admission.refuse(exc.decision, environ, start_response)
+            return admission.replace(exc.decision, environ, start_response)
         except BaseException:
             admission.leave(token)
             raise
         if type(result) is list or type(result) is tuple:
-            body = WholeBody(result)
-            body.leave = admission.leave
+            body = admission.whole_body(result)
             body.token = token
             return body
         return self._streamed(result, token, environ, start_response, caller=caller)

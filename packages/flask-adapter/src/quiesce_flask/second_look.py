@@ -41,7 +41,6 @@ def install_second_look(app: Flask, admission: Admission) -> None:
                 token = -token
                 decision = admission.judge(token, environ)
                 if not decision.is_allowed:
-                    admission.leave(token)
                     return to_response(admission.render(decision, environ))
         except BaseException:
             admission.leave(token)

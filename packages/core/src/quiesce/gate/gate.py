@@ -42,14 +42,18 @@ class Gate:
         self._monotonic = clock.monotonic
         self._revive: Callable[[], None] | None = None
         self._has_guards = False
+        # Neither is made anew after a fork: what a child inherits ends entries by number, and must not hit its own.
+        self._tokens = itertools.count(1)
+        self._in_flight: dict[int, tuple[float, str, str, bool]] = {}
+        self.pop: Callable[[int, None], object] = self._in_flight.pop
+        """``leave`` for the hot path, called with ``(token, None)``: the table's own method, which needs no frame."""
         self._start_afresh()
         classifier.on_change = self.forget_decisions
 
     def _start_afresh(self) -> None:
         self._lock = threading.RLock()
         self.tally = Tally()
-        self._in_flight: dict[int, tuple[float, str, str, bool]] = {}
-        self._next_token = itertools.count(1).__next__
+        self._in_flight.clear()
         self._was_started = False
         self._is_reviving = False
         self._is_stale = False
@@ -66,7 +70,7 @@ class Gate:
 
     def enter(self, method: str, path: str) -> int:
         """Make the in-flight entry, then look; return its token, negated when the request must be judged first."""
-        token = self._next_token()
+        token = next(self._tokens)
         now = self._monotonic()
         self._in_flight[token] = (now, method, path, False)
         if self._word[0] == self._seen_word and (
@@ -91,7 +95,7 @@ class Gate:
                 return None
             self._revive_soon()
         if decision.outcome is _WOULD_BLOCK:
-            self.tally.add(decision, path=path, user="")
+            self.tally.add(decision, path, "")
         return decision
 
     def _may_pass_without_lease(self, decision: Decision) -> bool:
@@ -116,12 +120,12 @@ class Gate:
         started, method, path, _ = self._in_flight[token]
         passed = replace(decision, outcome=Outcome.BYPASSED)
         self._in_flight[token] = (started, method, path, True)
-        self.tally.add(passed, path=path, user=user)
+        self.tally.add(passed, path, user)
         return passed
 
     def refuse(self, token: int, decision: Decision, *, user: str = "") -> None:
-        """Count and log a refusal; the entry is left as it is."""
-        self.tally.add(decision, path=self._in_flight[token][2], user=user)
+        """Count and log a refusal, and end the entry."""
+        self.tally.add(decision, self._in_flight.pop(token)[2], user)
 
     def leave(self, token: int) -> None:
         """End the entry; a second call does nothing."""

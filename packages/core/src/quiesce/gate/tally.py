@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from ..model import CountKey, Decision, Outcome
 
 OTHER_PATHS = "(other paths)"
 """Under which would-be refusals are counted when there are too many different paths."""
 
-_FOLD_AT = 20_000
+_FOLD_AT = 2_000
 _MOST_PATHS = 500
 _MOST_LINES = 100
+_REFUSED = Outcome.REFUSED
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -32,17 +36,34 @@ class Tallied:
 
 
 class Tally:
-    """Takes decisions from any thread; its memory is bounded whatever the traffic."""
+    """Takes decisions from any thread; its memory is bounded whatever the traffic.
+
+    Every decision is appended to exactly one of three lists. Appending, copying and deleting the beginning of a list
+    are atomic, so that adding needs no lock and nothing is lost or counted twice.
+    """
 
     def __init__(self) -> None:
-        self._pending: deque[tuple[Decision, str, str]] = deque()
+        self._listed: list[tuple[Decision, str, str]] = []
+        """Refusals that will be log lines."""
+        self._unlisted: list[Decision] = []
+        """All further ones; without paths, which a hostile client makes long."""
+        self._others: list[tuple[Decision, str, str]] = []
         self._folded = Tallied()
         self._lock = threading.Lock()
 
-    def add(self, decision: Decision, *, path: str, user: str) -> None:
+    def add(self, decision: Decision, path: str, user: str) -> None:
         """Count one decision under a window; ``user`` is empty when nobody was identified."""
-        self._pending.append((decision, path, user))
-        if len(self._pending) >= _FOLD_AT:
+        if decision.outcome is _REFUSED:
+            if len(self._listed) < _MOST_LINES:
+                self._listed.append((decision, path, user))
+                return
+            unlisted = self._unlisted
+            unlisted.append(decision)
+            is_full = len(unlisted) >= _FOLD_AT
+        else:
+            self._others.append((decision, path, user))
+            is_full = len(self._others) >= _FOLD_AT
+        if is_full:
             with self._lock:
                 self._fold()
 
@@ -54,24 +75,24 @@ class Tally:
         return taken
 
     def _fold(self) -> None:
-        folded = self._folded
-        refused: dict[int, int] = {}  # by identity: one decision serves all requests of a kind, and hashing it is dear
-        decisions: dict[int, Decision] = {}
-        for _ in range(len(self._pending)):
-            decision, path, user = self._pending.popleft()
-            if decision.outcome is not Outcome.BYPASSED:
-                if len(folded.samples) < _MOST_LINES:
-                    folded.samples.append((decision, path, user))
-                else:
-                    folded.unlogged += 1
-            if decision.outcome is Outcome.WOULD_BLOCK:
-                self._count(decision, path, 1)
-            else:
-                identity = id(decision)
-                decisions[identity] = decision
-                refused[identity] = refused.get(identity, 0) + 1
-        for identity, count in refused.items():
+        listed, unlisted = _drain(self._listed), _drain(self._unlisted)
+        self._folded.unlogged += len(unlisted)
+        refused = [decision for decision, _, _ in listed] + unlisted
+        # By identity: one decision serves all requests of a kind, and hashing it is dear.
+        identities = [*map(id, refused)]
+        decisions = dict(zip(identities, refused, strict=True))
+        for identity, count in Counter(identities).items():
             self._count(decisions[identity], "", count)
+        others = _drain(self._others)
+        for decision, path, _ in others:
+            self._count(decision, path if decision.outcome is Outcome.WOULD_BLOCK else "", 1)
+        self._sample(listed)
+        self._sample([entry for entry in others if entry[0].outcome is Outcome.WOULD_BLOCK])
+
+    def _sample(self, entries: list[tuple[Decision, str, str]]) -> None:
+        room = _MOST_LINES - len(self._folded.samples)
+        self._folded.samples += entries[:room]
+        self._folded.unlogged += len(entries[room:])
 
     def _count(self, decision: Decision, path: str, count: int) -> None:
         if decision.window is None:
@@ -81,3 +102,10 @@ class Tally:
         if path and key not in counts and len(counts) >= _MOST_PATHS:
             key = replace(key, path=OTHER_PATHS)
         counts[key] += count
+
+
+def _drain(pending: list[T]) -> list[T]:
+    """Take what is in the list; what another thread appends meanwhile stays for the next time."""
+    drained = pending[:]
+    del pending[: len(drained)]
+    return drained

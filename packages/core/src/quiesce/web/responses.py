@@ -7,6 +7,7 @@ import json
 import random
 from datetime import UTC, datetime
 from time import monotonic
+from typing import TypeAlias
 
 from ..model import Decision, MaintenanceWindow
 from .documents import format_time
@@ -16,6 +17,9 @@ _DEFAULT_RETRY_SECONDS = 60
 _LONGEST_RETRY_SECONDS = 24 * 3600
 _MOST_BODIES = 512
 _READY_SECONDS = 0.05
+_PAGE_TYPE = "text/html"
+
+_Ready: TypeAlias = tuple[float, ApiResponse, Decision]
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -31,21 +35,32 @@ class Refusals:
     """Renders refusals; the bodies of one revision are kept, those of older ones go."""
 
     def __init__(self) -> None:
-        self._ready: dict[tuple[int, bool], tuple[float, Decision, ApiResponse]] = {}
+        self._problems: dict[int, _Ready] = {}
+        self._pages: dict[int, _Ready] = {}
         self._revision = -1
         self._bodies: dict[tuple[int, str, str, bool], tuple[tuple[tuple[str, str], ...], bytes]] = {}
 
-    def ready(self, decision: Decision, *, accept: str) -> ApiResponse:
-        """Return what ``render`` returns now, or what it returned within the last twentieth of a second."""
-        key = (id(decision), "text/html" in accept)
-        now = monotonic()
-        found = self._ready.get(key)
-        if found is None or found[0] < now or found[1] is not decision:
-            if len(self._ready) >= _MOST_BODIES:
-                self._ready = {}
-            answer = self.render(decision, accept=accept, now=datetime.now(UTC))
-            found = self._ready[key] = (now + _READY_SECONDS, decision, answer)
-        return found[2]
+    def problem(self, decision: Decision) -> ApiResponse:
+        """Return the 503 for programs as it is rendered now, or was within the last twentieth of a second."""
+        found = self._problems.get(id(decision))
+        if found is not None and monotonic() < found[0]:
+            return found[1]
+        return self._renew(self._problems, decision, accept="")
+
+    def page(self, decision: Decision) -> ApiResponse:
+        """Return the same for browsers."""
+        found = self._pages.get(id(decision))
+        if found is not None and monotonic() < found[0]:
+            return found[1]
+        return self._renew(self._pages, decision, accept=_PAGE_TYPE)
+
+    def _renew(self, kept: dict[int, _Ready], decision: Decision, *, accept: str) -> ApiResponse:
+        # By identity, because hashing a decision is dear; it is kept too, so that no other can take its identity.
+        if len(kept) >= _MOST_BODIES:
+            kept.clear()
+        answer = self.render(decision, accept=accept, now=datetime.now(UTC))
+        kept[id(decision)] = (monotonic() + _READY_SECONDS, answer, decision)
+        return answer
 
     def render(self, decision: Decision, *, accept: str, now: datetime) -> ApiResponse:
         """Return the 503 for a refused request (RFC 9110 §15.6.4, RFC 9457).
@@ -58,7 +73,7 @@ class Refusals:
         if decision.revision != self._revision or len(self._bodies) >= _MOST_BODIES:
             self._bodies = {}
             self._revision = decision.revision
-        wants_page = "text/html" in accept
+        wants_page = _PAGE_TYPE in accept
         window_id = "" if decision.window is None else decision.window.id
         # With the revision: a thread may still render for the one before.
         key = (decision.revision, window_id, decision.operation.name, wants_page)
