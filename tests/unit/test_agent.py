@@ -23,7 +23,6 @@ from quiesce import (
 )
 from quiesce.gate import Agent, Board, Gate, Policy, this_machine
 from quiesce.gate.processes import describe_this_process
-from quiesce.gate.reseeding import merge
 from quiesce.model import Acknowledgement, AuditRecord, CountKey, Heartbeat, MaintenanceEvent, WorkerInfo, WorkerReport
 from quiesce.model.codec import encode_state
 from quiesce.stores.memory import MemoryStore
@@ -157,7 +156,7 @@ def test_it_registers_before_it_loads(agent: Agent, store: TroubledStore) -> Non
 
     agent.revive()
 
-    assert store.calls.index("register") < store.calls.index("revision") < store.calls.index("load")
+    assert store.calls.index("register") < store.calls.index("load")
 
 
 def test_the_first_request_of_a_process_is_decided_under_the_stores_state(
@@ -237,22 +236,6 @@ def test_a_store_that_lost_everything_is_reseeded_and_the_worker_registers_anew(
     assert ask(gate) is Outcome.REFUSED
     eventually(lambda: store.workers() and is_acknowledged(store, 2))
     assert store.audit()[-1].action == "store.reseeded"
-
-
-def test_a_commit_made_on_the_emptied_store_is_kept_by_the_reseeding() -> None:
-    """Nothing that an operator was told is done may be undone."""
-    merged = merge(state(7, Mode.NORMAL), state(1, Mode.EMERGENCY))
-
-    assert merged.revision == 8
-    assert {window.id for window in merged.windows} == {"w-normal", "w-emergency"}
-
-
-def test_of_one_window_in_both_the_known_version_survives_a_reseeding() -> None:
-    """A store restored from a backup holds the older one."""
-    known, stored = state(7, Mode.NORMAL), state(5, Mode.NORMAL)
-    ended = replace(known, windows=(replace(known.windows[0], ended_at=datetime(2020, 1, 2, tzinfo=UTC)),))
-
-    assert merge(ended, stored).windows == ended.windows
 
 
 def test_counts_reach_the_store_once_even_when_its_answer_is_lost(
@@ -340,7 +323,7 @@ def test_a_process_that_did_not_run_for_longer_than_its_lease_asks_the_store_fir
     store.calls.clear()
 
     assert ask(gate) is Outcome.REFUSED
-    assert store.calls.index("register") < store.calls.index("revision")
+    assert store.calls.index("register") < store.calls.index("load")
 
 
 def test_a_replaced_board_is_noticed_and_filled_again(tmp_path: Path) -> None:

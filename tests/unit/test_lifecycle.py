@@ -13,7 +13,7 @@ import pytest
 
 from quiesce.control.committing import Committer
 from quiesce.control.hooks import due_hook
-from quiesce.control.lifecycle import Lifecycle
+from quiesce.control.lifecycle import Lifecycle, forgettable
 from quiesce.model import EventKind, MaintenanceState, MaintenanceWindow, Mode
 from quiesce.plugins import PluginManager, hookimpl
 from quiesce.stores import Store, open_store
@@ -335,3 +335,15 @@ def test_plugins_of_a_worker_hear_of_a_window(
     eventually(told("on_deactivate"))
 
     assert recorder.hooks == [("on_activate", window.id), ("on_deactivate", window.id)]
+
+
+def test_what_has_not_been_told_to_be_over_is_not_forgotten(store: Store, clock: FakeClock) -> None:
+    """All workers were away when it ended; the first one back must still say so."""
+    window = a_window(ended_at=NOON, hooks_run=frozenset({"on_activate", "on_deactivate"}))
+    clock.advance(2 * KEEP.total_seconds())
+
+    untold = forgettable(MaintenanceState(1, (window,)), clock.now(), keep_ended=KEEP)
+    told = replace(window, raised=frozenset({EventKind.STARTED, EventKind.ENDED}))
+
+    assert untold == []
+    assert forgettable(MaintenanceState(1, (told,)), clock.now(), keep_ended=KEEP) == ["w"]

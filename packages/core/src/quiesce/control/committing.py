@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from ..model import (
     RevisionConflictError,
     StoreCorruptError,
     StoreUnreachableError,
+    stamped,
 )
 from ..model.codec import decode_state, encode_state
 from ..stores import Store
@@ -50,9 +52,11 @@ class Committer:
         Raises:
             StoreError: the store does not answer, or cannot be read.
         """
+        known = self._shown()  # before the store is asked: what is shown is in it by then, unless it has lost it
         state = self._store.load()
-        known = self._known_beyond(state.revision)
-        return state if known is None else reseed(self._store, known, actor="service", clock=self._clock)
+        if known is None or state.contains(known):
+            return state
+        return reseed(self._store, known, actor="service", clock=self._clock)
 
     def commit(self, change: Change, *, spare_bytes: int = 0) -> MaintenanceState:
         """Commit what ``change`` makes of the state, publish it on this machine, and return it.
@@ -66,7 +70,7 @@ class Committer:
             changed = change(state)
             if changed is None:
                 return state
-            successor, journal = changed
+            successor, journal = stamped(changed[0], state, unique=secrets.token_hex(4)), changed[1]
             if len(encode_state(successor)) + _to_come(successor, spare_bytes) > CAPACITY_BYTES - spare_bytes:
                 raise InvalidValueError(
                     "window", "there are too many windows; those that are over go after MAINTENANCE_CLEANUP_INTERVAL"
@@ -91,10 +95,11 @@ class Committer:
         except BoardError as exc:
             logger.warning("%s; the workers of this machine will see revision %d within a second", exc, state.revision)
 
-    def _known_beyond(self, revision: int) -> MaintenanceState | None:
+    def _shown(self) -> MaintenanceState | None:
+        """Return what the processes of this machine are shown."""
         board = self._board()
-        newest = None if board is None or board.word[0] <= revision else board.read()
-        if newest is None or newest[0] <= revision:
+        newest = None if board is None else board.read()
+        if newest is None:
             return None
         try:
             return decode_state(newest[1])

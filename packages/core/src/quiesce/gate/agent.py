@@ -105,7 +105,7 @@ class Agent:
                 if not self._gate.has_lease:
                     try:
                         self._register()
-                        self._synchronise(self._store.revision())
+                        self._synchronise()
                         self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=False)
                     except StoreError as exc:
                         self._lose_touch(exc)
@@ -167,6 +167,7 @@ class Agent:
         elif self._is_settled():
             return False
         acknowledgement = self._acknowledge()
+        state = self._gate.snapshot.state
         if not is_due and not self._differs(acknowledgement):
             return False
         lease_seconds = LEASE_SECONDS if is_due else 0.0
@@ -175,8 +176,8 @@ class Agent:
         if asks_for_silent:
             self._ask_for_silent_at = now + ASK_FOR_SILENT_SECONDS
             self._reaper.reap(heartbeat.silent)
-        if heartbeat.revision != acknowledgement.revision:
-            self._synchronise(heartbeat.revision)
+        if (heartbeat.revision, heartbeat.commit_id) != (state.revision, state.commit_id):
+            self._synchronise()
             heartbeat = self._report(self._acknowledge(), lease_seconds=lease_seconds)
         if not is_due:
             return False
@@ -204,20 +205,19 @@ class Agent:
 
     def _follow(self, change: Change) -> None:
         """Apply what was announced, without a question to the store where the announcement says it all."""
-        if change.state is None:
-            self._synchronise(self._store.revision())
-        elif change.state.revision > self._gate.snapshot.revision:
+        if change.state is None or not change.state.contains(self._gate.renew().state):
+            self._synchronise()
+        else:
             self._board.publish(change.state)
             self._gate.adopt(change.state)
 
-    def _synchronise(self, revision: int) -> None:
-        """Bring process, board and store, which is at this revision, to one state: the newest of them."""
+    def _synchronise(self) -> None:
+        """Bring process, board and store to one state that contains what each of them knew."""
         self._board.mend()
-        state = self._gate.renew().state
-        if revision < state.revision:
-            state = reseed(self._store, state, actor=f"worker:{self._me.id}", clock=self._clock)
-        elif revision > state.revision:
-            state = self._store.load()
+        known = self._gate.renew().state
+        state = self._store.load()
+        if not state.contains(known):
+            state = reseed(self._store, known, actor=f"worker:{self._me.id}", clock=self._clock)
         self._board.publish(state)
         self._gate.adopt(state)
 

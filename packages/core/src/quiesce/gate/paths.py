@@ -8,6 +8,12 @@ import re
 _UNCLEAN = re.compile(r"[/%\\\x00-\x1f\x7f](?:(?<=/)(?:/|\.\.?(?:/|\Z))|(?<=%)(?:2[eEfF5]|5[cC]|00)|(?<![/%]))")
 
 
+ID_SEGMENT = "/{id}"
+"""Stands at the end of a path for the id of a window."""
+
+_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}")
+
+
 def is_clean(path: str) -> bool:
     """Whether every layer of a server reads this path in the same way.
 
@@ -15,6 +21,15 @@ def is_clean(path: str) -> bool:
     or per cent sign that is left after decoding once, and a path that does not begin with a slash.
     """
     return path.startswith("/") and _UNCLEAN.search(path) is None
+
+
+def template_of(path: str) -> str:
+    """Return the path with ``{id}`` for its last segment, when that can be the id of a window; else an empty text.
+
+    An id has 1 to 80 letters, digits, ``-``, ``_`` and ``.``, and does not begin with ``.``: no dot segment is one.
+    """
+    parent, slash, last = path.rpartition("/")
+    return parent + ID_SEGMENT if slash and _ID.fullmatch(last) else ""
 
 
 def normalise(path: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..model import Decision, OperationType, Outcome
-from .paths import is_clean
+from .paths import ID_SEGMENT, is_clean, template_of
 
 if TYPE_CHECKING:
     from .classifier import MaintenanceOperationClassifier
@@ -31,17 +31,21 @@ class Policy:
     ) -> None:
         self._exact: frozenset[str] = frozenset()
         self._prefixes: tuple[str, ...] = ()
+        self._templates: frozenset[str] = frozenset()
         self.is_enabled = is_enabled
         self._is_simulating = is_simulating
         self._refuses_writes_when_stale = refuses_writes_when_stale
         self.exempt(exempt_paths)
 
     def exempt(self, paths: Iterable[str]) -> None:
-        """Let these paths pass always: exact ones, and all below ``prefix/*``.
+        """Let these paths pass always: exact ones, all below ``prefix/*``, and one id below ``prefix/{id}``.
 
         They are compared with the path as it was sent, so that no spelling of another path becomes exempt.
         """
-        given = tuple(paths)
+        every = frozenset(paths)
+        templates = {path for path in every if path.endswith(ID_SEGMENT)}
+        given = every - templates
+        self._templates |= templates
         self._exact |= {path.removesuffix("/*") for path in given}
         self._prefixes += tuple(path.removesuffix("*") for path in given if path.endswith("/*"))
 
@@ -88,6 +92,6 @@ class Policy:
         return Decision(Outcome.PASSED, operation, rule, None, revision)
 
     def _is_exempt(self, method: str, path: str) -> bool:
-        if method == "OPTIONS" or path in self._exact:
+        if method == "OPTIONS" or path in self._exact or template_of(path) in self._templates:
             return True
         return path.startswith(self._prefixes) and is_clean(path)

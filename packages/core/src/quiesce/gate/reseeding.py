@@ -1,8 +1,9 @@
-"""What is done when the store has lost something: the newest known state goes back into it (protocol rule 8)."""
+"""What is done when the store has lost something: what is known goes back into it (protocol rule 8)."""
 
 from __future__ import annotations
 
 import logging
+import secrets
 
 from ..clock import Clock
 from ..model import (
@@ -12,6 +13,7 @@ from ..model import (
     MaintenanceState,
     RevisionConflictError,
     StoreUnreachableError,
+    merged,
 )
 from ..stores.base import Store
 
@@ -20,39 +22,31 @@ _TRIES = 10
 logger = logging.getLogger("quiesce")
 
 
-def merge(known: MaintenanceState, stored: MaintenanceState) -> MaintenanceState:
-    """Return a state newer than both with all that is in either; of what is in both, the known version."""
-    windows = {window.id: window for window in (*stored.windows, *known.windows)}
-    schedules = {schedule.id: schedule for schedule in (*stored.schedules, *known.schedules)}
-    ordered = sorted(windows.values(), key=lambda window: (window.starts_at, window.id))
-    return MaintenanceState(max(known.revision, stored.revision) + 1, tuple(ordered), tuple(schedules.values()))
-
-
 def reseed(store: Store, known: MaintenanceState, *, actor: str, clock: Clock) -> MaintenanceState:
-    """Put the known state back into a store that is behind it; return what the store holds then.
+    """Put the known state back into a store that does not contain it; return what the store holds then.
 
-    A commit that somebody made on the store after its loss is kept.
+    A commit that somebody made on the store after its loss is kept: the two are merged.
 
     Raises:
         StoreError: the store does not answer, or cannot be read.
     """
     for _ in range(_TRIES):
         stored = store.load()
-        if stored.revision >= known.revision:
+        if stored.contains(known):
             return stored
-        merged = merge(known, stored)
+        state = merged(known, stored, unique=secrets.token_hex(4))
         now = clock.now()
-        detail = f"the store was at revision {stored.revision}, revision {known.revision} was known"
+        detail = f"the store was at revision {stored.revision} and did not contain revision {known.revision}"
         record = AuditRecord(
-            at=now, actor=actor, source="agent", action="store.reseeded", revision=merged.revision, detail=detail
+            at=now, actor=actor, source="agent", action="store.reseeded", revision=state.revision, detail=detail
         )
         event = MaintenanceEvent(
-            kind=EventKind.STORE_RESEEDED, at=now, revision=merged.revision, number=0, actor=actor, detail=detail
+            kind=EventKind.STORE_RESEEDED, at=now, revision=state.revision, number=0, actor=actor, detail=detail
         )
         try:
-            store.commit(merged, expected_revision=stored.revision, audit=[record], events=[event])
+            store.commit(state, expected_revision=stored.revision, audit=[record], events=[event])
         except RevisionConflictError:
             continue
         logger.error("store %s had lost revision %d and was re-seeded", store.url, known.revision)
-        return merged
+        return state
     raise StoreUnreachableError(f"store {store.url} changes too fast to be re-seeded")

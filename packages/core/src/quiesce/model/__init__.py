@@ -26,18 +26,20 @@ from .errors import (
 )
 from .events import EventKind, MaintenanceEvent
 from .leases import Lease
+from .lineage import merged, stamped
 from .modes import Mode
 from .operations import BUILTIN_OPERATIONS, OperationType
 from .records import AuditRecord, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
 from .schedules import Schedule
-from .state import EffectiveMaintenance, MaintenanceState, effective
+from .state import MOST_COMMITS, EffectiveMaintenance, MaintenanceState, effective
 from .windows import MaintenanceWindow
 from .workers import Acknowledgement, Heartbeat, QuiescenceReport, RequestInFlight, WorkerInfo, WorkerReport
 
 __all__ = [
     "BUILTIN_OPERATIONS",
+    "MOST_COMMITS",
     "WEBSOCKET",
     "Acknowledgement",
     "AmbiguousWindowError",
@@ -82,4 +84,6 @@ __all__ = [
     "WorkerInfo",
     "WorkerReport",
     "effective",
+    "merged",
+    "stamped",
 ]

@@ -14,7 +14,7 @@ from .leases import Lease
 from .modes import Mode
 from .records import AuditRecord, CountKey
 from .schedules import Schedule
-from .state import MaintenanceState
+from .state import MaintenanceState, revision_of
 from .windows import MaintenanceWindow
 from .workers import Acknowledgement, RequestInFlight, WorkerInfo
 
@@ -26,6 +26,7 @@ def encode_state(state: MaintenanceState) -> bytes:
             "revision": state.revision,
             "windows": [_from_window(window) for window in state.windows],
             "schedules": [_from_schedule(schedule) for schedule in state.schedules],
+            "commits": list(state.commits),
         }
     )
 
@@ -42,6 +43,7 @@ def decode_state(data: bytes | str) -> MaintenanceState:
             _to_revision(raw["revision"]),
             tuple(_to_window(item) for item in raw["windows"]),
             tuple(_to_schedule(item) for item in raw["schedules"]),
+            tuple(map(_to_commit, raw["commits"])),
         )
 
     return _decode("state", data, build)
@@ -211,6 +213,7 @@ def _from_plan(plan: MaintenanceWindow | Schedule) -> dict[str, Any]:
         "notify_users": plan.notify_users,
         "ticket": plan.ticket,
         "announce": [before.total_seconds() for before in plan.announce],
+        "created_in": plan.created_in,
     }
 
 
@@ -227,6 +230,7 @@ def _to_plan(raw: Any) -> dict[str, Any]:
         "notify_users": bool(raw["notify_users"]),
         "ticket": str(raw["ticket"]),
         "announce": tuple(timedelta(seconds=before) for before in raw["announce"]),
+        "created_in": str(raw["created_in"]),
     }
 
 
@@ -237,6 +241,12 @@ def _to_lease(holder: Any, seconds: Any, releases: Any) -> Lease:
 def _to_revision(raw: Any) -> int:
     if type(raw) is not int or not 0 <= raw <= _LAST_REVISION:
         raise ValueError(f"{raw!r:.40} is no revision")
+    return raw
+
+
+def _to_commit(raw: Any) -> str:
+    if not isinstance(raw, str) or revision_of(raw) < 1:
+        raise ValueError(f"{raw!r:.40} is no commit")
     return raw
 
 

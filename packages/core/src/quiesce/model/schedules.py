@@ -34,6 +34,7 @@ class Schedule:
         notify_users: whether users are told.
         ticket: a link or number.
         announce: how long before each start people are told.
+        created_in: id of the commit that brought it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Schedule:
     notify_users: bool = True
     ticket: str = ""
     announce: tuple[timedelta, ...] = ()
+    created_in: str = ""
 
     def window_id(self, start: datetime) -> str:
         """Return the id of the window that starts then: the same in every process."""

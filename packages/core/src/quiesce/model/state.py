@@ -11,21 +11,45 @@ from .operations import OperationType
 from .schedules import Schedule
 from .windows import MaintenanceWindow
 
+MOST_COMMITS = 128
+"""How many commits a state remembers; about twenty windows' worth."""
+
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceState:
     """All that is committed together.
+
+    A revision alone does not say what a state contains: a store that lost something begins anew from an older one, and
+    two commits may then bear one revision. The commits do: a state that contains another's last commit comes after it.
 
     Attributes:
         revision: grows with every commit.
         windows: every window that somebody opened, scheduled or changed, and of the recurring ones those of which
             something must be remembered.
         schedules: the recurring windows; what they open need not stand in ``windows``.
+        commits: ids of the commits that it contains, this one's last; the oldest are dropped. Empty: not known.
     """
 
     revision: int = 0
     windows: tuple[MaintenanceWindow, ...] = ()
     schedules: tuple[Schedule, ...] = ()
+    commits: tuple[str, ...] = ()
+
+    @property
+    def commit_id(self) -> str:
+        """Id of the commit that made it; empty: not known."""
+        return self.commits[-1] if self.commits else ""
+
+    def contains(self, other: MaintenanceState) -> bool:
+        """Whether nothing that is in ``other`` was lost on the way to this state.
+
+        Of one that is older than all the commits that are still known here it is taken for granted.
+        """
+        if other.commit_id in self.commits or not other.revision:
+            return True
+        if not other.commits or not self.commits:  # from before commits had ids, or made by hand
+            return self.revision >= other.revision
+        return len(self.commits) >= MOST_COMMITS and revision_of(self.commits[0]) > other.revision
 
     def all_windows(self) -> Iterator[MaintenanceWindow]:
         """Return the windows, and those that the schedules add to them."""
@@ -87,6 +111,16 @@ class EffectiveMaintenance:
     def blocked(self, operations: Iterable[OperationType]) -> tuple[OperationType, ...]:
         """Those of the given types that some open window refuses."""
         return tuple(operation for operation in operations if self.blocking(operation) is not None)
+
+
+def commit_id(revision: int, unique: str) -> str:
+    """Return the id of the commit that made this revision, told from others of the same revision by ``unique``."""
+    return f"{revision:x}.{unique}"
+
+
+def revision_of(commit: str) -> int:
+    """Return the revision that a commit made."""
+    return int(commit.partition(".")[0], 16)
 
 
 def effective(state: MaintenanceState, now: datetime) -> EffectiveMaintenance:

@@ -36,6 +36,7 @@ class MaintenanceWindow:
             has.
         hooks_run: names of the hooks that have run for it, so that a new leader runs only the others.
         raised: the events that have been raised for it, so that none is raised twice.
+        created_in: id of the commit that brought it; a state that contains that and not the window has dropped it.
     """
 
     id: str
@@ -56,6 +57,7 @@ class MaintenanceWindow:
     ended_at: datetime | None = None
     hooks_run: frozenset[str] = frozenset()
     raised: frozenset[str] = frozenset()
+    created_in: str = ""
 
     @property
     def closes_at(self) -> datetime | None:

@@ -82,11 +82,13 @@ class Heartbeat:
 
     Attributes:
         revision: the committed revision.
+        commit_id: of the committed state.
         is_leader: whether this worker holds the leader's lease now.
         silent: other workers that were not heard of for a while, with the seconds of their silence; the longest first.
     """
 
     revision: int
+    commit_id: str = ""
     is_leader: bool = False
     silent: tuple[tuple[WorkerInfo, float], ...] = ()
 

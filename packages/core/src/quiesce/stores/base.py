@@ -73,10 +73,12 @@ class Store(Protocol):
     ) -> None:
         """Replace the state and append the records and events, all or nothing, durably.
 
-        ``state.revision`` must be greater than ``expected_revision``; a re-seeding commit may skip revisions.
+        ``state.revision`` must be greater than ``expected_revision``; a re-seeding commit may skip revisions. A state
+        that names its commits must contain the one that the store holds.
 
         Raises:
-            RevisionConflictError: the store is at another revision; nothing was written.
+            RevisionConflictError: the store is at another revision, or at another state of that revision; nothing was
+                written.
         """
 
     def register(self, worker: WorkerInfo) -> None:

@@ -16,6 +16,11 @@ def check_commit(state: MaintenanceState, *, expected_revision: int, events: Seq
             raise InvalidValueError("events", f"{event.id} is not event {number} of revision {state.revision}")
 
 
+def follows(state: MaintenanceState, stored_id: str) -> bool:
+    """Whether a state may take the place of the one that this commit made; a state without commits is not judged."""
+    return not state.commits or not stored_id or stored_id in state.commits
+
+
 def events_after(event_id: str) -> tuple[int, int]:
     """Return revision and number behind which events are asked for; from before all for an empty id.
 

@@ -25,7 +25,7 @@ from ..model import (
     WorkerReport,
 )
 from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
-from .commits import check_commit, events_after
+from .commits import check_commit, events_after, follows
 from .doorbell import Doorbell
 
 
@@ -86,7 +86,7 @@ class MemoryStore:
         """Replace the state and append the records and events."""
         check_commit(state, expected_revision=expected_revision, events=events)
         with self._open():
-            if self._state.revision != expected_revision:
+            if self._state.revision != expected_revision or not follows(state, self._state.commit_id):
                 raise RevisionConflictError(expected_revision, self._state.revision)
             self._state = state
             self._audit.extend(audit)
@@ -120,7 +120,8 @@ class MemoryStore:
                 for key, count in counts.items():
                     self._counts[key] = self._counts.get(key, 0) + count
             is_leader = lease_seconds > 0 and self._lead(worker_id, until=now + lease_seconds, now=now)
-            return Heartbeat(self._state.revision, is_leader, self._silent(now) if asks_for_silent else ())
+            silent = self._silent(now) if asks_for_silent else ()
+            return Heartbeat(self._state.revision, self._state.commit_id, is_leader, silent)
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""

@@ -109,6 +109,7 @@ class RedisStore:
             encode_state(state),
             secrets.token_hex(8),
             self._channel,
+            " ".join(state.commits),
             len(audit),
             MOST_EVENTS,
             *map(encode_audit, audit),
@@ -144,9 +145,9 @@ class RedisStore:
             answer = self._ready().run(scripts.REPORT, worker_id, body, batch, lease, silence, most, *added)
         if answer is None:
             raise UnknownWorkerError(f"worker {worker_id} is not listed")
-        revision, is_leader, *rest = answer
+        revision, commit_id, is_leader, *rest = answer
         silent = tuple((decode_worker(found), _number(age) / 1000) for found, age in (rest[0] if rest else ()))
-        return Heartbeat(_number(revision), bool(is_leader), silent)
+        return Heartbeat(_number(revision), _text(commit_id), bool(is_leader), silent)
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""
@@ -246,6 +247,10 @@ class RedisStore:
         # Forgetting an inherited socket closes it on this side only; redis-py shuts down none of another process.
         if os.getpid() != self._pid:
             self._start()
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("ascii", "replace")
 
 
 def _number(stored: bytes | int) -> int:

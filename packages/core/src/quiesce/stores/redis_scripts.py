@@ -48,11 +48,15 @@ class Script:
 
 COMMIT = Script(
     _PROLOGUE
-    + """local expected, revision, body, token, channel, records, keep = unpack(ARGV, 1, 7)
+    + """local expected, revision, body, token, channel, ids, records, keep = unpack(ARGV, 1, 8)
 local current = redis.call('HGET', state, 'revision') or '0'
 -- The same commit, sent again because the answer was lost.
 if redis.call('HGET', state, 'token') == token then return {1, current} end
 if current ~= expected then return {0, current} end
+local id = redis.call('HGET', state, 'id')
+if ids ~= '' and id and id ~= '' and not string.find(' ' .. ids .. ' ', ' ' .. id .. ' ', 1, true) then
+  return {0, current}
+end
 -- An error after the first write would leave half a commit.
 local kind = redis.call('TYPE', audit).ok
 if kind ~= 'list' and kind ~= 'none' then return redis.error_reply('WRONGTYPE the audit trail is no list') end
@@ -60,19 +64,19 @@ kind = redis.call('TYPE', events).ok
 if kind ~= 'stream' and kind ~= 'none' then return redis.error_reply('WRONGTYPE the events are no stream') end
 """
     + _STARTED
-    + """redis.call('HSET', state, 'revision', revision, 'body', body, 'token', token)
-local last = 7 + tonumber(records)
-for index = 8, last do redis.call('RPUSH', audit, ARGV[index]) end
+    + """redis.call('HSET', state, 'revision', revision, 'body', body, 'token', token, 'id', string.match(ids, '%S*$'))
+local last = 8 + tonumber(records)
+for index = 9, last do redis.call('RPUSH', audit, ARGV[index]) end
 for index = last + 1, #ARGV do
-  local id = revision .. '-' .. (index - last - 1)
-  redis.call('XADD', events, 'MAXLEN', '~', keep, id, 'body', ARGV[index])
+  local place = revision .. '-' .. (index - last - 1)
+  redis.call('XADD', events, 'MAXLEN', '~', keep, place, 'body', ARGV[index])
 end
 redis.call('PUBLISH', channel, body)
 return {1, revision}
 """
 )
-"""ARGV: expected revision, revision, body, token, channel, number of records, events to keep, records…, events… →
-{1 or 0, revision}. The announcement is the state itself, so that nobody has to ask for it."""
+"""ARGV: expected revision, revision, body, token, channel, ids of its commits, number of records, events to keep,
+records…, events… → {1 or 0, revision}. The announcement is the state itself, so that nobody has to ask for it."""
 
 REGISTER = Script(
     _PROLOGUE
@@ -103,12 +107,13 @@ if lease ~= '0' then
     leads = 1
   end
 end
-return {redis.call('HGET', state, 'revision') or '0', leads}
+local found = redis.call('HMGET', state, 'revision', 'id')
+return {found[1] or '0', found[2] or '', leads}
 """,
     keys=("state", "acknowledgements", "heartbeats", "leader"),
 )
-"""ARGV: id, acknowledgement, lease or 0 → nothing: not listed; else {revision, 1 or 0: leads}. What every worker sends
-every second costs half of ``REPORT``."""
+"""ARGV: id, acknowledgement, lease or 0 → nothing: not listed; else {revision, id of its commit, 1 or 0: leads}. What
+every worker sends every second costs half of ``REPORT``."""
 
 REPORT = Script(
     _PROLOGUE
@@ -133,11 +138,12 @@ for _, late in ipairs(redis.call('ZRANGEBYSCORE', heartbeats, '-inf', '(' .. (no
   local body = redis.call('HGET', workers, late)
   if body then table.insert(silent, {body, now - redis.call('ZSCORE', heartbeats, late)}) end
 end
-return {redis.call('HGET', state, 'revision') or '0', leads, silent}
+local found = redis.call('HMGET', state, 'revision', 'id')
+return {found[1] or '0', found[2] or '', leads, silent}
 """
 )
 """ARGV: id, acknowledgement, batch, lease or 0, silence, most silent, then key and count by turns → nothing: the
-worker is not listed; else {revision, 1 or 0: leads, list of {body, age} of workers that are silent}."""
+worker is not listed; else what ``BEAT`` returns, and a list of {body, age} of workers that are silent."""
 
 DEREGISTER = Script(
     _PROLOGUE

@@ -38,7 +38,7 @@ from ..model.codec import (
 )
 from . import clock
 from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
-from .commits import check_commit, events_after
+from .commits import check_commit, events_after, follows
 from .doorbell import Doorbell
 from .sqlite_database import Database
 from .sqlite_files import check_location
@@ -98,11 +98,12 @@ class SqliteStore:
         records = [(self._service, encode_audit(record)) for record in audit]
         happened = [(self._service, event.revision, event.number, encode_event(event)) for event in events]
         with self._database.writing(durable=True) as connection:
-            found = self._select(connection, "revision")
-            if found != expected_revision:
+            found, commit_id = self._select(connection, "revision, commit_id")
+            if found != expected_revision or not follows(state, commit_id):
                 raise RevisionConflictError(expected_revision, found)
             connection.execute(
-                "UPDATE state SET revision = ?, body = ? WHERE service = ?", (state.revision, body, self._service)
+                "UPDATE state SET revision = ?, commit_id = ?, body = ? WHERE service = ?",
+                (state.revision, state.commit_id, body, self._service),
             )
             connection.executemany("INSERT INTO audit (service, body) VALUES (?, ?)", records)
             if happened:
@@ -166,8 +167,8 @@ class SqliteStore:
                 == 1
             )
             silent = self._silent(connection, boot=boot, now=now) if asks_for_silent else ()
-            revision = self._select(connection, "revision")
-        return Heartbeat(revision, is_leader, silent)
+            revision, commit_id = self._select(connection, "revision, commit_id")
+        return Heartbeat(revision, commit_id, is_leader, silent)
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""
@@ -261,10 +262,10 @@ class SqliteStore:
 
     def _of_service(self, column: str) -> Any:
         with self._database.reading() as connection:
-            return self._select(connection, column)
+            return self._select(connection, column)[0]
 
-    def _select(self, connection: sqlite3.Connection, column: str) -> Any:
-        row = connection.execute(f"SELECT {column} FROM state WHERE service = ?", (self._service,)).fetchone()  # noqa: S608 - our own column names
+    def _select(self, connection: sqlite3.Connection, columns: str) -> Any:
+        row = connection.execute(f"SELECT {columns} FROM state WHERE service = ?", (self._service,)).fetchone()  # noqa: S608 - our own column names
         if row is None:
             raise StoreCorruptError(f"{self._path} has lost the state of service {self._service!r}")
-        return row[0]
+        return row

@@ -12,8 +12,8 @@ APPLICATION_ID = 0x51756965
 VERSION = 1
 
 _TABLES = """
-CREATE TABLE state (service TEXT PRIMARY KEY, revision INTEGER NOT NULL, body BLOB NOT NULL,
-                    created_boot TEXT NOT NULL, created_at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (service TEXT PRIMARY KEY, revision INTEGER NOT NULL, commit_id TEXT NOT NULL,
+                    body BLOB NOT NULL, created_boot TEXT NOT NULL, created_at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX audit_of_service ON audit (service, number);
 CREATE TABLE events (service TEXT, revision INTEGER, number INTEGER, body BLOB NOT NULL,
@@ -81,8 +81,8 @@ def prepare(connection: sqlite3.Connection) -> None:
 def greet(connection: sqlite3.Connection, *, service: str, boot: str, now: float) -> None:
     """Give the service its row, at revision 0, unless it has one."""
     if connection.execute("SELECT 1 FROM state WHERE service = ?", (service,)).fetchone() is None:
-        row = (service, 0, encode_state(MaintenanceState()), boot, now)
-        connection.execute("INSERT OR IGNORE INTO state VALUES (?, ?, ?, ?, ?)", row)
+        row = (service, 0, "", encode_state(MaintenanceState()), boot, now)
+        connection.execute("INSERT OR IGNORE INTO state VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
 def _is_ready(connection: sqlite3.Connection) -> bool:

@@ -7,9 +7,9 @@ import contextlib
 import threading
 from dataclasses import replace
 
-from ..model import InvalidValueError, MaintenanceState, RevisionConflictError
+from ..model import InvalidValueError, MaintenanceState, RevisionConflictError, stamped
 from ..stores.base import Store
-from .store_samples import HOSTILE, Reopen, a_record, a_schedule, a_window, an_event, commit, expects
+from .store_samples import HOSTILE, Reopen, a_record, a_schedule, a_window, an_event, beat, commit, expects
 
 _COMMITS_EACH = 50
 
@@ -72,6 +72,32 @@ class CommitContract:
             store.commit(MaintenanceState(1), expected_revision=1, audit=[a_record(1)])
 
         assert store.audit() == (a_record(1),)
+
+    def test_a_commit_that_does_not_contain_what_is_there_changes_nothing(self, store: Store) -> None:
+        """Between a look and the commit the store was lost and begun anew, and is at the very same revision again."""
+        first = stamped(MaintenanceState(1, (a_window(),)), MaintenanceState(), unique="first")
+        other = stamped(MaintenanceState(1), MaintenanceState(), unique="other")
+        store.commit(other, expected_revision=0, audit=[])
+
+        with expects(RevisionConflictError):
+            store.commit(stamped(MaintenanceState(2), first, unique="x"), expected_revision=1, audit=[a_record(2)])
+
+        assert store.load() == other
+        assert store.audit() == ()
+        follower = stamped(MaintenanceState(2), other, unique="follower")
+        store.commit(follower, expected_revision=1, audit=[])
+        assert store.load() == follower
+
+    def test_a_report_is_answered_with_the_commit(self, store: Store) -> None:
+        """By the revision alone a worker would not notice that the store has begun anew."""
+        state = stamped(MaintenanceState(1), MaintenanceState(), unique="abc")
+        assert beat(store, "a", lease_seconds=0).commit_id == ""
+
+        store.commit(state, expected_revision=0, audit=[])
+
+        for asks in (False, True):
+            heard = beat(store, "a", lease_seconds=0, asks_for_silent=asks)
+            assert (heard.revision, heard.commit_id) == (1, state.commit_id)
 
     def test_of_racing_commits_exactly_one_wins_each_revision(self, store: Store, reopen: Reopen) -> None:
         """Compare-and-set is what all else stands on: no change lost, no audit record lost or doubled."""
