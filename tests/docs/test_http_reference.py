@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "list of text": (list,),
     "list of objects": (list,),
+    "object or null": (dict, type(None)),
 }
 TOKEN = "a-token-of-the-tests"
 
@@ -68,6 +69,7 @@ def test_status_has_the_documented_fields(page: str, service: EnhancedMaintenanc
     """Front ends are written against this table, and their types must hold with and without a window."""
     if is_open:
         service.enable(reason="Database upgrade", duration=60, actor="test")
+        service.schedule.add(reason="The next one", start=datetime.now(UTC) + timedelta(days=1), actor="test")
     document = answer(service, "GET", "/api/maintenance/status")
 
     table = {name.strip("`"): kind for name, kind, _ in rows(section(page, "Status"))}
@@ -80,7 +82,7 @@ def test_status_without_a_window_holds_the_documented_defaults(service: Enhanced
     """The page promises them by value."""
     values = list(answer(service, "GET", "/api/maintenance/status").values())
 
-    assert [value for value in values if value not in (False, "normal", "", 0, [])] == []
+    assert [value for value in values if value not in (False, "normal", "", 0, [], None)] == []
 
 
 @pytest.mark.parametrize("command", ["enable", "disable", "extend"])
@@ -103,6 +105,63 @@ def test_commands_answer_with_the_status_and_what_changed(service: EnhancedMaint
     changed = answer(service, "POST", "/api/maintenance/enable", {"reason": "Database upgrade"})
 
     assert set(changed) == {*status, "changed"}
+
+
+def test_the_next_window_has_the_documented_members(page: str, service: EnhancedMaintenanceModeService) -> None:
+    """Front ends announce it from these."""
+    service.schedule.add(reason="The next one", start=datetime.now(UTC) + timedelta(days=1), actor="test")
+
+    told = answer(service, "GET", "/api/maintenance/status")["next_window"]
+
+    (meaning,) = [meaning for name, _, meaning in rows(section(page, "Status")) if name == "`next_window`"]
+    assert isinstance(told, dict)
+    assert re.findall(r"`(\w+)`", meaning) == list(told)
+
+
+def test_a_plan_takes_the_documented_fields(page: str, service: EnhancedMaintenanceModeService) -> None:
+    """An operator who plans at noon what happens at night must be able to trust this table."""
+    table = [name.strip("`") for name, *_ in rows(section(page, "Planned windows"))]
+
+    for method, path, fields in (("POST", "", table), ("PATCH", "/x", table[1:])):
+        refused = answer(service, method, f"/api/maintenance/windows{path}", {"nonsense": 1})
+        assert str(refused["detail"]).rpartition("known are ")[2].split(", ") == fields
+
+
+def test_null_clears_the_documented_fields(page: str, service: EnhancedMaintenanceModeService) -> None:
+    """And no other: a form that leaves a field empty must not move a window."""
+    start = datetime.now(UTC) + timedelta(days=1)
+    service.schedule.add(plan_id="x", reason="r", start=start, operations=["job_creation"], actor="test")
+    before = answer(service, "GET", "/api/maintenance/windows/x")
+    text = section(page, "Planned windows")
+    cleared = re.findall(r"`(\w+)`", text.partition("which is ")[2].partition(";")[0])
+    every = [name.strip("`") for name, *_ in rows(text)][1:]
+
+    def change(names: list[str]) -> dict[str, object]:
+        return answer(service, "PATCH", "/api/maintenance/windows/x", {**dict.fromkeys(names), "owner": "test"})
+
+    assert change([name for name in every if name not in cleared]) == before
+    assert change(cleared) != before
+
+
+@pytest.mark.parametrize("kind", ["window", "schedule", "event"])
+def test_what_is_planned_has_the_documented_members(
+    page: str, service: EnhancedMaintenanceModeService, kind: str
+) -> None:
+    """Scripts read them."""
+    start = datetime.now(UTC) + timedelta(days=1)
+    service.schedule.add(plan_id="x", reason="r", start=start, rrule="FREQ=DAILY", timeout=60, actor="test")
+    window = service.schedule.agenda().windows[0]
+    path = {"window": f"windows/{window.id}", "schedule": "windows/x", "event": "events"}[kind]
+
+    told = answer(service, "GET", f"/api/maintenance/{path}")
+
+    found = told.get(kind) or told.get("events")
+    document = found[0] if isinstance(found, list) else found
+    assert isinstance(document, dict)
+    described = re.search(rf"^An? {kind} has (.*?)\n\n", page, re.DOTALL | re.MULTILINE)
+    assert described is not None
+    outside_brackets = re.sub(r"\([^)]*\)", "", described[1])
+    assert re.findall(r"`(\w+)`", outside_brackets) == list(document)
 
 
 def test_refusal_has_the_documented_members(page: str, service: EnhancedMaintenanceModeService) -> None:

@@ -20,7 +20,10 @@ TOKEN = "correct-horse-battery"
 Service = EnhancedMaintenanceModeService
 MakeService = Callable[..., Service]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-ADMIN_ROUTES = [("GET", "quiescence"), ("POST", "enable"), ("POST", "disable"), ("POST", "extend")]
+ADMIN_ROUTES = [
+    *(("GET", "quiescence"), ("GET", "events"), ("POST", "enable"), ("POST", "disable"), ("POST", "extend")),
+    *(("GET", "windows"), ("POST", "windows"), ("GET", "windows/x"), ("PATCH", "windows/x"), ("DELETE", "windows/x")),
+]
 
 
 @pytest.fixture
@@ -221,6 +224,50 @@ def test_expect_is_a_number_of_workers(api: MaintenanceStatusAPI, expect: str) -
     assert read(get(api, "quiescence", token=TOKEN, expect=expect), 400)["field"] == "expect"
 
 
+def test_events_are_documents_in_order(api: MaintenanceStatusAPI, service: Service, clock: FakeClock) -> None:
+    """What happened, when, to which window, by whom; a reader goes on after the last one."""
+    service.schedule.add(plan_id="db", reason="upgrade", start="2031-05-04T13:00:00Z", actor="anna")
+    clock.advance(7)
+    service.schedule.cancel("db", actor="bob")
+
+    def events(**query: str) -> Any:
+        return read(get(api, "events", token=TOKEN, **query))["events"]
+
+    scheduled, cancelled = events()
+    assert (scheduled["kind"], scheduled["at"], scheduled["id"]) == ("scheduled", "2031-05-04T12:00:00Z", "1-0")
+    assert cancelled == {
+        "id": "2-0",
+        "kind": "cancelled",
+        "at": "2031-05-04T12:00:07Z",
+        "revision": 2,
+        "window_id": "db",
+        "mode": "normal",
+        "reason": "upgrade",
+        "actor": "bob",
+        "detail": "",
+    }
+    assert events(after="1-0") == [cancelled]
+    assert events(limit="1") == [scheduled]
+    assert events(after="2-0") == []
+    assert events(after="", limit="1000") == [scheduled, cancelled]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("after", value)
+            for value in ("1", "-", "1-", "1-0 ", "1-0\n", "٣-٣", "1-0-0", "9" * 30 + "-0", "(1-0", "x" * 99)
+        ),
+        *(("limit", value) for value in ("", "0", "-1", "1001", "1e2", "ten", "²", " 5", "9" * 5000)),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_nonsense_about_events_is_a_problem(api: MaintenanceStatusAPI, name: str, value: str) -> None:
+    """A reader who is told everything again, or nothing, acts on it."""
+    assert read(get(api, "events", token=TOKEN, **{name: value}), 400)["field"] == name
+
+
 def test_commands_answer_with_the_status_and_what_changed(api: MaintenanceStatusAPI, service: Service) -> None:
     """One request tells the client all."""
     enabled = read(post(api, "enable", {"reason": "upgrade", "duration": 60, "operations": ["JOB_CREATION"]}))
@@ -280,6 +327,9 @@ def test_disable_all(api: MaintenanceStatusAPI) -> None:
         ("enable", {"reason": "r", "operations": [{}]}, "operations"),
         ("enable", {"reason": "r", "operations": []}, "operations"),
         ("enable", {"reason": "r", "notify_users": 1}, "notify_users"),
+        ("enable", {"reason": "r", "allow": ["payments"]}, "allow"),
+        ("enable", {"reason": "r", "ticket": "\u001b[2J"}, "ticket"),
+        ("enable", {"reason": "r", "overlap": 1}, "overlap"),
         ("enable", {"reason": "r", "window_id": "x"}, "window_id"),
         ("enable", {"reason": "r", "actor": "root"}, "actor"),
         ("enable", {"reason": "r", "source": "cli"}, "source"),
@@ -331,7 +381,7 @@ def test_who_may_not(api: MaintenanceStatusAPI, service: Service, method: str, p
     read(ask(None), 401)
     read(ask(None, authorization="Bearer wrong"), 401)
     read(ask(Principal("bob"), origin="http://h"), 403)
-    if method == "POST":
+    if method != "GET":
         read(ask(Principal("anna", is_admin=True)), 403)
         read(ask(Principal("anna", is_admin=True), origin="http://evil"), 403)
     assert service.store.revision() == 0
@@ -364,7 +414,7 @@ def test_application_is_asked_only_when_that_matters(api: MaintenanceStatusAPI) 
         headers = {"authorization": authorization} if authorization else {}
         return api.needs_principal(ApiRequest(method=method, path=path, headers=headers))
 
-    assert [needs(method, f"{PREFIX}/{path}") for method, path in ADMIN_ROUTES] == [True] * 4
+    assert [needs(method, f"{PREFIX}/{path}") for method, path in ADMIN_ROUTES] == [True] * 10
     assert not needs("GET", f"{PREFIX}/status")
     assert not needs("GET", "/elsewhere")
     assert not needs("POST", f"{PREFIX}/enable", f"Bearer {TOKEN}")
@@ -381,6 +431,13 @@ def test_application_is_asked_only_when_that_matters(api: MaintenanceStatusAPI) 
         ("GET", PREFIX),
         ("GET", f"{PREFIX}/status/"),
         ("GET", f"{PREFIX}/../maintenance/status"),
+        ("GET", f"{PREFIX}/windows/"),
+        ("GET", f"{PREFIX}/windows/.."),
+        ("GET", f"{PREFIX}/windows/x/y"),
+        ("GET", f"{PREFIX}/windows/x\n"),
+        ("GET", f"{PREFIX}/windows/{{id}}"),
+        ("DELETE", f"{PREFIX}/windows/{'x' * 81}"),
+        ("GET", f"{PREFIX}/status/x"),
         ("GET", "/" + "x" * 100_000),
         ("G\r\nX" * 1000, "/\r\nSet-Cookie: x"),
         ("GET", "/\udcff\x00"),
@@ -396,7 +453,14 @@ def test_anything_else_is_404(api: MaintenanceStatusAPI, method: str, path: str)
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "enable", "POST"), ("POST", "status", "GET"), ("DELETE", "disable", "POST"), ("X\r\nY", "status", "GET")],
+    [
+        ("GET", "enable", "POST"),
+        ("POST", "status", "GET, HEAD"),
+        ("DELETE", "disable", "POST"),
+        ("X\r\nY", "status", "GET, HEAD"),
+        ("PUT", "windows", "GET, HEAD, POST"),
+        ("POST", "windows/x", "GET, HEAD, PATCH, DELETE"),
+    ],
 )
 def test_wrong_method_is_405_with_the_right_one(
     api: MaintenanceStatusAPI, method: str, path: str, allowed: str
@@ -450,6 +514,25 @@ def test_window_that_times_out_is_gone_from_every_answer(api: MaintenanceStatusA
     assert read(get(api, "message"))["message"] == ""
 
 
+def test_only_the_paths_of_endpoints_are_served(api: MaintenanceStatusAPI) -> None:
+    """Whatever else lies below the prefix belongs to the application."""
+    served = ("status", "windows", "windows/x", "windows/nightly.20310504T130000Z")
+    others = (
+        "",
+        "status/",
+        "status/x",
+        "windows/",
+        "windows/x/y",
+        "windows/..",
+        "windows/{id}",
+        "windowsx",
+        "windows/x\n",
+    )
+
+    assert all(api.serves(f"{PREFIX}/{path}") for path in served)
+    assert [path for path in others if api.serves(f"{PREFIX}/{path}")] == []
+
+
 def test_routes_are_what_the_adapters_mount(api: MaintenanceStatusAPI) -> None:
     """Each once, each with a summary for OpenAPI; commands only for administrators."""
     routes = api.routes
@@ -457,5 +540,6 @@ def test_routes_are_what_the_adapters_mount(api: MaintenanceStatusAPI) -> None:
     assert len({(route.method, route.path) for route in routes}) == len(routes)
     assert len({route.name for route in routes}) == len(routes)
     assert all(route.summary for route in routes)
-    assert {(r.method, r.path) for r in routes if r.needs_admin} == {(m, f"{PREFIX}/{p}") for m, p in ADMIN_ROUTES}
+    expected = {(method, f"{PREFIX}/{path}".replace("windows/x", "windows/{id}")) for method, path in ADMIN_ROUTES}
+    assert {(route.method, route.path) for route in routes if route.needs_admin} == expected
     assert all(route.needs_admin for route in routes if route.method != "GET")

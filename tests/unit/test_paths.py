@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.gate.paths import is_clean, normalise, unmask
+from quiesce.gate.paths import is_clean, normalise, template_of, unmask
 
 PIECES = st.sampled_from(["/", "..", ".", "//", "a", "B", "%2e", "%2F", "\\", "\0", "\ud800", "é", "\n", ";", "..."])
 PATHS = st.one_of(st.text(), st.lists(PIECES).map("".join))
@@ -118,3 +118,26 @@ def test_long_path_costs_little(piece: str) -> None:
         return time.perf_counter() - started
 
     assert min(cost() for _ in range(20)) < 0.002
+
+
+@pytest.mark.parametrize("id_", ["x", "-", "_", "7", "nightly.20310504T130000Z", "a..b", "x" * 80])
+def test_an_id_at_the_end_is_told_by_its_template(id_: str) -> None:
+    """Every id that a window can have, those of a schedule's windows included."""
+    assert template_of(f"/windows/{id_}") == "/windows/{id}"
+
+
+@pytest.mark.parametrize(
+    "last", ["", ".", "..", ".x", "x" * 81, "{id}", "é", "٣", "x\n", "x\0", "%78", "a b", "a;b", "a\\b", "\ud800"]
+)
+def test_what_is_no_id_has_no_template(last: str) -> None:
+    """By this a path becomes exempt: no spelling of another one may."""
+    assert template_of(f"/windows/{last}") == ""
+
+
+@given(PATHS)
+def test_a_template_keeps_all_that_stands_before_the_id(path: str) -> None:
+    """So that only a path that is spelled like an endpoint's can be one."""
+    template = template_of(path)
+
+    assert template == "" or template == path[: path.rindex("/")] + "/{id}"
+    assert template_of(path + "/..") == ""

@@ -102,6 +102,10 @@ def test_a_one_time_in_the_gap_is_an_error_and_one_in_the_fold_the_first() -> No
         *("FREQ=DAILY;COUNT=0", "FREQ=DAILY;COUNT=-1", "FREQ=DAILY;COUNT=x", "FREQ=DAILY;INTERVAL=0"),
         *("FREQ=DAILY;INTERVAL=99999", "FREQ=DAILY;COUNT=2;UNTIL=20300101T000000Z", "FREQ=DAILY;X=1"),
         *("FREQ=DAILY;BYSECOND=1", "FREQ=DAILY;BYEASTER=1", "FREQ=DAILY\nEXDATE:20270101T000000", "FREQ=DAILY;"),
+        *("FREQ=DAILY;BYMONTH=13", "FREQ=DAILY;BYMONTH=-1", "FREQ=MONTHLY;BYMONTHDAY=0", "FREQ=MONTHLY;BYMONTHDAY=-32"),
+        *("FREQ=YEARLY;BYYEARDAY=367", "FREQ=YEARLY;BYWEEKNO=54", "FREQ=DAILY;BYHOUR=24", "FREQ=DAILY;BYMINUTE=-1"),
+        *("FREQ=DAILY;BYMONTH=1,,2", "FREQ=MONTHLY;BYDAY=54MO", "FREQ=MONTHLY;BYDAY=MO(1)", "FREQ=MONTHLY;BYDAY=0MO"),
+        *("FREQ=DAILY;WKST=1MO", "FREQ=DAILY;BYSETPOS=400", "FREQ=DAILY;BYMONTH=٣"),
         "FREQ=DAILY;BYMINUTE=" + ",".join(map(str, range(60))),
         "FREQ=DAILY;BYDAY=" + "MO," * 500,
     ],
@@ -115,14 +119,22 @@ def test_a_rule_that_is_not_taken_names_its_field(rule: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("rule", ["FREQ=DAILY;BYHOUR=99", "FREQ=WEEKLY;BYDAY=XX", "FREQ=DAILY;UNTIL=20300101"])
+@pytest.mark.parametrize("rule", ["FREQ=MONTHLY;BYDAY=53MO;BYMONTH=12", "FREQ=DAILY;UNTIL=20300101"])
 def test_what_only_the_library_finds_wrong_is_an_error_too(rule: str) -> None:
     """Whichever part finds the fault, the operator reads a sentence."""
     with pytest.raises(InvalidValueError, match="rrule"):
         coming_occurrences(a_schedule(rule, "2027-01-01T02:00"), after=utc("2027-01-01"))
 
 
-@pytest.mark.parametrize("rule", ["FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=31"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=31",
+        "FREQ=DAILY;BYSETPOS=2",
+        "FREQ=WEEKLY;BYMONTH=2;BYMONTHDAY=30",
+    ],
+)
 def test_a_rule_that_never_fires_is_found_out(rule: str) -> None:
     """Looking for it until the year 9999 would take minutes."""
     found, is_exhausted = coming_occurrences(a_schedule(rule, "2027-01-01T02:00"), after=utc("2027-01-01"))
@@ -154,6 +166,34 @@ def test_what_began_while_nobody_knew_it_is_open() -> None:
     assert schedule.occurrences[-1] < utc("2027-05-01")
     assert utc("2027-06-01T02:30") in back.occurrences
     assert utc("2027-05-31T02:30") not in back.occurrences
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TH",
+        "FREQ=DAILY;INTERVAL=5;BYHOUR=2,14",
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29",
+        "FREQ=YEARLY;BYWEEKNO=53;BYDAY=MO",
+        "FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13",
+    ],
+)
+def test_from_wherever_one_looks_the_next_start_is_the_next(rule: str) -> None:
+    """Looking from each start in turn finds the very ones that one look from the beginning finds."""
+    schedule = a_schedule(rule, "2027-01-10T02:30", "UTC")
+    whole, _ = coming_occurrences(schedule, after=utc("2027-01-01"))
+
+    for number, start in enumerate(whole):
+        found, _ = coming_occurrences(schedule, after=start)
+        assert found[:1] == whole[number + 1 : number + 2] or number + 1 == len(whole)
+        assert all(later > start for later in found)
+
+
+def test_the_calendar_is_the_one_of_the_year() -> None:
+    """Friday the 13th comes when the calendar of that year says, with its weeks and leap days."""
+    found = starts("FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13", "2027-01-01T02:00", after="2027-01-01T00:00", zone="UTC")
+
+    assert [start[:10] for start in found] == ["2027-08-13", "2028-10-13", "2029-04-13", "2029-07-13"]
 
 
 def test_a_rule_of_long_ago_is_not_gone_through_from_its_start() -> None:

@@ -66,3 +66,16 @@ def test_users_are_told_of_what_concerns_them(mode: Mode) -> None:
     assert status.is_active
     assert bool(status.message) == mode.is_enforced
     assert bool(status.blocked_operations) == mode.is_enforced
+
+
+def test_the_next_window_is_the_nearest_that_will_refuse_something() -> None:
+    """Users plan around it; neither a rehearsal nor what is open, over or cancelled is ahead of them."""
+    hour = timedelta(hours=1)
+    later, next_ = (
+        dataclasses.replace(a_window(), id=name, starts_at=NOON + hours * hour) for name, hours in (("b", 9), ("a", 2))
+    )
+    rehearsal = dataclasses.replace(a_window(Mode.TEST), starts_at=NOON + hour)
+    cancelled = dataclasses.replace(a_window(Mode.EMERGENCY), starts_at=NOON + hour, ended_at=NOON)
+
+    assert describe(later, a_window(), rehearsal, next_, cancelled).next_window == next_
+    assert describe(a_window(), rehearsal, cancelled).next_window is None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel
 from starlette.applications import Starlette
+from starlette.routing import Mount, NoMatchFound
 
 from quiesce import ConflictError, InvalidValueError, MaintenanceStatusAPI
-from quiesce_fastapi import init_app, models
+from quiesce_fastapi import init_app, models, window_models
 
 ANSWERS: dict[str, type[BaseModel]] = {
     "/api/maintenance/status": models.Status,
@@ -23,6 +26,10 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "/api/maintenance/message?operation=payments": models.Message,
     "/api/health/maintenance": models.Health,
     "/api/maintenance/quiescence": models.Quiescence,
+    "/api/maintenance/events": window_models.Events,
+    "/api/maintenance/windows": window_models.Agenda,
+    "/api/maintenance/windows/nightly": window_models.Planned,
+    "/api/maintenance/windows/once": window_models.Planned,
 }
 TOKEN = "a-token-for-these-tests"
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
@@ -43,8 +50,13 @@ class TestModels:
     def test_an_answer_is_what_its_model_says(
         self, make_service: Any, drive: Any, target: str, mode: str | None
     ) -> None:
-        """With and without a window, with a request in flight."""
+        """With and without a window, with a request in flight, a plan and a schedule."""
         service = make_service(admin_token=TOKEN)
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        service.schedule.add(plan_id="once", reason="x", start=soon, timeout=60, operations=["payments"], actor="ops")
+        service.schedule.add(
+            plan_id="nightly", reason="x", start=soon + timedelta(hours=1), rrule="FREQ=DAILY", timeout=60, actor="ops"
+        )
         app = FastAPI()
         init_app(app, service=service)
         service.start()
@@ -79,10 +91,27 @@ class TestModels:
             status, document = command(name, body)
             assert status == 200
             assert_same(models.Changed, document)
-            assert_same(models.Window, document["changed"][0])
+            assert_same(window_models.Window, document["changed"][0])
         status, document = command("enable", '{"reason": "", "oops": 1}')
         assert status == 400
         assert_same(models.Problem, document)
+
+    @pytest.mark.parametrize("command", ["enable", "disable", "extend", "plan_window", "change_window"])
+    def test_a_command_takes_what_openapi_says(self, make_service: Any, drive: Any, command: str) -> None:
+        """A client generated from the schema must be able to say all that can be said, and nothing else."""
+        app = FastAPI()
+        service = make_service(admin_token=TOKEN)
+        init_app(app, service=service)
+        (route,) = [route for route in MaintenanceStatusAPI(service).routes if route.name == command]
+        path = route.path.replace("{id}", "x")
+        described = app.openapi()["paths"][route.path][route.method.lower()]["requestBody"]["content"]
+        incoming = [{"type": "http.request", "body": b'{"nonsense": 1}', "more_body": False}]
+
+        scope = drive.scope(route.method, path, headers=[BEARER, (b"content-type", b"application/json")])
+        detail = json.loads(drive.run(app, scope, incoming)[1]["body"])["detail"]
+
+        known = detail.partition("known are ")[2].split(", ")
+        assert set(described["application/json"]["schema"]["properties"]) == set(known)
 
     def test_every_endpoint_stands_in_openapi_with_its_problems(self, service: Any) -> None:
         """A client generated from the schema knows the errors too."""
@@ -98,16 +127,56 @@ class TestModels:
         }
         for route in routes:
             described = paths[route.path][route.method.lower()]
-            expected = {"200", "503"} | ({"401", "403"} if route.needs_admin else set())
+            expected = {"201" if route.name == "plan_window" else "200", "503"}
+            expected |= {"401", "403"} if route.needs_admin else set()
+            expected |= {"404"} if route.path.endswith("{id}") else set()
+            expected |= {"400", "409"} if route.method != "GET" else set()
             assert expected <= set(described["responses"])
             assert "application/problem+json" in described["responses"]["503"]["content"]
             assert described["summary"] == route.summary
-            assert ("requestBody" in described) == (route.method == "POST")
+            assert ("requestBody" in described) == (route.method in {"POST", "PATCH"})
+            in_path = [each["name"] for each in described.get("parameters", []) if each["in"] == "path"]
+            assert in_path == (["id"] if "{id}" in route.path else [])
         assert len({item["operationId"] for path in paths.values() for item in path.values()}) == len(routes)
 
 
 class TestReach:
     """Nothing in the application gets between an operator and the endpoints."""
+
+    @pytest.mark.parametrize("build", [FastAPI, Starlette])
+    def test_their_paths_have_names(self, service: Any, build: Any) -> None:
+        """A page of the application links to them."""
+        app = build()
+        init_app(app, service=service)
+
+        assert app.url_path_for("maintenance_status") == "/api/maintenance/status"
+        assert app.url_path_for("maintenance_change_window", id="a.b") == "/api/maintenance/windows/a.b"
+        for wrong in ({"id": "x"}, {"name": "x"}):
+            with pytest.raises(NoMatchFound):
+                app.url_path_for("maintenance_windows", **wrong)
+        with pytest.raises(NoMatchFound):
+            app.url_path_for("maintenance_window")
+
+    @pytest.mark.parametrize("build", [FastAPI, Starlette])
+    def test_a_mounted_application_plans_windows(self, make_service: Any, drive: Any, build: Any) -> None:
+        """Below a prefix of somebody else's, the id is still found and the location still leads there."""
+        service = make_service(admin_token=TOKEN)
+        app = build()
+        init_app(app, service=service)
+        outer = Starlette(routes=[Mount("/shop", app)])
+        start = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        body = json.dumps({"id": "db", "reason": "x", "start": start}).encode()
+        incoming = [{"type": "http.request", "body": body, "more_body": False}]
+        headers = [BEARER, (b"content-type", b"application/json")]
+        service.enable(reason="fire", mode="emergency", actor="ops")
+
+        made = drive.run(outer, drive.scope("POST", "/shop/api/maintenance/windows", headers=headers), incoming)
+        location = dict(made[0]["headers"])[b"location"].decode()
+        found = drive(outer, "GET", urljoin("/shop/api/maintenance/windows", location), headers=[BEARER])
+
+        assert made[0]["status"] == 201
+        assert (found[0], json.loads(found[1])["window"]["id"]) == (200, "db")
+        assert drive(outer, "GET", "/shop/api/maintenance/windows/x/y")[0] == 503
 
     def test_a_route_for_every_path_does_not_hide_them(self, service: Any, drive: Any) -> None:
         """Single-page applications answer every path with the same page."""

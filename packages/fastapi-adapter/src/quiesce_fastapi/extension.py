@@ -18,12 +18,13 @@ from quiesce import (
     OperationRefusedError,
 )
 
+from .documenting import documented_routes
 from .identity import Identify, Identity
 from .middleware import MaintenanceModeMiddleware, credential_fields
 from .paths import path_as_routed
 from .refusing import RefusalSender
 from .resolving import RouteResolver, mounted_applications
-from .router import Endpoint, OwnEndpoints, documented_routes
+from .router import OwnEndpoints
 
 
 def init_app(
@@ -66,11 +67,10 @@ def init_app(
     service.classifier.add_resolver(RouteResolver(app))
 
     api = MaintenanceStatusAPI(service)
-    credentials = credential_fields(fields)
-    endpoints = [Endpoint(route, api=api, identity=identity, credentials=credentials) for route in api.routes]
-    app.router.routes.insert(0, OwnEndpoints(endpoints))  # before a route of the application that answers every path
+    endpoints = OwnEndpoints(api, identity=identity, credentials=credential_fields(fields))
+    app.router.routes.insert(0, endpoints)  # before a route of the application that answers every path
     if isinstance(app, FastAPI):
-        app.router.routes.extend(documented_routes(endpoints))
+        app.router.routes.extend(documented_routes(api, respond=endpoints.respond))
         app.openapi_schema = None
 
     refusals = RefusalSender()

@@ -1,26 +1,23 @@
-"""The documents of the API as pydantic models, for OpenAPI."""
+"""The status, the commands and their answers as pydantic models, for OpenAPI."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-ModeName = Literal["normal", "emergency", "test"]
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+from .documents import Document, ModeName
+from .window_models import NextWindow, Window
 
 
-class OpenWindow(_Document):
+class OpenWindow(Document):
     """A window that is open, as the public may know it."""
 
     id: str
     mode: ModeName
 
 
-class Status(_Document):
+class Status(Document):
     """Whether maintenance is on, and what it blocks; times are RFC 3339 in UTC or empty, durations are seconds."""
 
     is_active: bool
@@ -36,20 +33,7 @@ class Status(_Document):
     revision: int
     is_stale: bool
     windows: list[OpenWindow]
-
-
-class Window(_Document):
-    """A window whole, for administrators."""
-
-    id: str
-    mode: ModeName
-    reason: str
-    owner: str
-    starts_at: str
-    estimated_duration: float
-    ends_at: str
-    operations: list[str] | None
-    notify_users: bool
+    next_window: NextWindow | None
 
 
 class Changed(Status):
@@ -58,7 +42,7 @@ class Changed(Status):
     changed: list[Window]
 
 
-class BlockedOperation(_Document):
+class BlockedOperation(Document):
     """A type that is refused now."""
 
     operation_type: str
@@ -67,13 +51,13 @@ class BlockedOperation(_Document):
     attempt_count: int
 
 
-class BlockedOperations(_Document):
+class BlockedOperations(Document):
     """Every type that is refused now, and how often it was."""
 
     blocked_operations: list[BlockedOperation]
 
 
-class Message(_Document):
+class Message(Document):
     """What to tell users; the two optional fields stand there when an operation was asked about."""
 
     is_active: bool
@@ -83,7 +67,7 @@ class Message(_Document):
     is_blocked: bool | None = None
 
 
-class Health(_Document):
+class Health(Document):
     """Whether maintenance mode itself works in this process."""
 
     status: Literal["ok", "degraded"]
@@ -93,7 +77,7 @@ class Health(_Document):
     revision: int
 
 
-class OldestRequest(_Document):
+class OldestRequest(Document):
     """The oldest request in flight that is refused now; its age in seconds."""
 
     method: str
@@ -101,7 +85,7 @@ class OldestRequest(_Document):
     age: float
 
 
-class Worker(_Document):
+class Worker(Document):
     """What one process reported last; ages are seconds."""
 
     id: str
@@ -116,7 +100,7 @@ class Worker(_Document):
     oldest: OldestRequest | None
 
 
-class Quiescence(_Document):
+class Quiescence(Document):
     """The proof that the system is quiet, or what stands in its way."""
 
     quiesced: bool
@@ -130,7 +114,7 @@ class Quiescence(_Document):
     workers: list[Worker]
 
 
-class Enable(_Document):
+class Enable(Document):
     """Opens a window now."""
 
     reason: str = Field(min_length=1, max_length=1000)
@@ -138,17 +122,20 @@ class Enable(_Document):
     duration: float | None = Field(None, description="Estimate in seconds; ends nothing.")
     timeout: float | None = Field(None, description="Seconds after which the window is over by itself.")
     operations: list[str] | None = Field(None, description="Types to cover; left out: the mode's default.")
+    allow: list[str] | None = Field(None, description="Types that pass all the same.")
     notify_users: bool = True
+    ticket: str | None = Field(None, max_length=500, description="A link or number.")
+    overlap: bool = Field(default=False, description="Although another window of the mode is open.")
 
 
-class Disable(_Document):
+class Disable(Document):
     """Ends the open window, the one named, or all."""
 
     window_id: str | None = None
     all: bool = False
 
 
-class Extend(_Document):
+class Extend(Document):
     """Moves the estimate and the timeout of the open window, or of the one named."""
 
     by: float = Field(description="Seconds.")

@@ -22,20 +22,23 @@ logger = logging.getLogger("quiesce")
 
 
 def make_blueprint(api: MaintenanceStatusAPI, *, identifier: Identifier | None) -> Blueprint:
-    """Return a blueprint with every endpoint, at the paths of the guide."""
+    """Return a blueprint with every endpoint, at the paths of the guide; a path has the name of its first method."""
     blueprint = Blueprint("quiesce", __name__)
-    names = {route.path: route.name for route in api.routes}
+    names: dict[str, str] = {}
+    for route in api.routes:
+        names.setdefault(route.path, route.name)
     for path, name in names.items():
-        blueprint.add_url_rule(path, name, _view(api, path, identifier), methods=_METHODS)
+        rule = path.replace("{id}", "<id>")
+        blueprint.add_url_rule(rule, name, _view(api, path, identifier), methods=_METHODS)
     blueprint.register_error_handler(Exception, _answer_error)
     return blueprint
 
 
-def _view(api: MaintenanceStatusAPI, path: str, identifier: Identifier | None) -> Callable[[], Response]:
-    def answer() -> Response:
+def _view(api: MaintenanceStatusAPI, path: str, identifier: Identifier | None) -> Callable[..., Response]:
+    def answer(**arguments: str) -> Response:
         asked = ApiRequest(
             method=request.method,
-            path=path,
+            path=path.replace("{id}", arguments.get("id", "")),
             query={name: values[-1] for name, values in request.args.lists()},
             headers={name.lower(): value for name, value in request.headers},
             body=_read_body(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import click
@@ -48,7 +49,7 @@ def explain(connection: Connection, *, method: str, path: str) -> None:
                 "is_allowed": decision.is_allowed,
                 "operation_type": decision.operation.name,
                 "rule": decision.rule,
-                "window": None if decision.window is None else window_document(decision.window),
+                "window": None if decision.window is None else window_document(decision.window, now=datetime.now(UTC)),
                 "revision": decision.revision,
                 "store": service.store.url,
                 "service": service.settings.service_name,

@@ -35,7 +35,7 @@ def status(connection: Connection) -> None:
         connection.terminal.answer(
             {
                 **status_document(current),
-                "windows": [window_document(window) for window in current.windows],
+                "windows": [window_document(window, now=datetime.now(UTC)) for window in current.windows],
                 "store": service.store.url,
                 "service": service.settings.service_name,
                 "is_enforcing": service.settings.enabled,
@@ -56,6 +56,9 @@ def _lines(
     for outcome, totals in counts.items():
         if totals:
             yield f"{outcome.replace('_', ' '):<11} " + ", ".join(f"{n} {name}" for name, n in sorted(totals.items()))
+    coming = current.next_window
+    if coming is not None:
+        yield f"next      {format_instant(coming.starts_at)}: {coming.id} ({coming.mode}), {coming.reason}"
     yield f"store     {store}"
     enforced = any(window.mode.is_enforced for window in current.windows)
     yield f"workers   {len(report.workers)} attached" + (f", {len(report.confirmed)} confirmed" if enforced else "")

@@ -86,7 +86,7 @@ def checked_plan(
         "announce": ("announce", check_announcements),
         "notify_users": ("notify_users", bool),
         "ticket": ("ticket", check_ticket),
-        "owner": ("owner", check_actor),
+        "owner": ("owner", lambda value: check_actor(value, field="owner")),
     }
     given: dict[str, Any] = dict(fields)
     timeout, end = given.pop("timeout", None), given.pop("end", None)
@@ -107,6 +107,8 @@ def checked_plan(
     else:
         length = plan.length if default_length is None else max(default_length, plan.duration or timedelta(0))
     if plan.duration is not None and length < plan.duration:
+        if timeout is None and end is None:
+            raise InvalidValueError("duration", "is longer than the window; move its timeout or end too")
         raise InvalidValueError(
             "end" if end is not None else "timeout", "comes before the estimated duration has passed"
         )

@@ -7,8 +7,9 @@ first is meant (§3.3.5).
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..model import InvalidValueError, Schedule
@@ -23,6 +24,20 @@ _PARTS = frozenset(
     {"FREQ", "UNTIL", "COUNT", "INTERVAL", "WKST"}
     | {"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYMONTH", "BYSETPOS", "BYHOUR", "BYMINUTE"}
 )
+_LIMITS = {
+    "BYMONTH": (1, 12),
+    "BYHOUR": (0, 23),
+    "BYMINUTE": (0, 59),
+    "BYMONTHDAY": (1, 31),
+    "BYYEARDAY": (1, 366),
+    "BYWEEKNO": (1, 53),
+    "BYSETPOS": (1, 366),
+}
+_FROM_THE_END = frozenset({"BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS"})
+_NUMBER = re.compile(r"[0-9]{1,3}")
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_DAY = re.compile(rf"(?:[+-]?(?:0?[1-9]|[1-4][0-9]|5[0-3]))?(?:{'|'.join(_WEEKDAYS)})")
+_CYCLE_YEARS = 400
 _MOST_STARTS_A_DAY = 24
 
 
@@ -60,10 +75,25 @@ def check_rule(rule: object) -> str:
             raise InvalidValueError("rrule", f"{name} must be from 1 to 9999")
     if "COUNT" in parts and "UNTIL" in parts:
         raise InvalidValueError("rrule", "COUNT and UNTIL exclude each other")
+    _check_values(parts)
     starts = (parts.get("BYHOUR", "").count(",") + 1) * (parts.get("BYMINUTE", "").count(",") + 1)
     if starts > _MOST_STARTS_A_DAY:
         raise InvalidValueError("rrule", f"gives more than {_MOST_STARTS_A_DAY} starts a day")
     return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+def _check_values(parts: dict[str, str]) -> None:
+    """Raise for what no calendar has: python-dateutil would look for a 13th month until the year 9999."""
+    for name, (least, most) in _LIMITS.items():
+        for value in parts[name].split(",") if name in parts else ():
+            digits = value[1:] if name in _FROM_THE_END and value[:1] in {"+", "-"} else value
+            if not _NUMBER.fullmatch(digits) or not least <= int(digits) <= most:
+                raise InvalidValueError("rrule", f"{name}: {value!r:.80} is not from {least} to {most}")
+    for value in parts["BYDAY"].split(",") if "BYDAY" in parts else ():
+        if not _DAY.fullmatch(value):
+            raise InvalidValueError("rrule", f"BYDAY: {value!r:.80} is no day such as SU or -1FR")
+    if parts.get("WKST", "MO") not in _WEEKDAYS:
+        raise InvalidValueError("rrule", f"WKST must be one of {', '.join(_WEEKDAYS)}")
 
 
 def coming_occurrences(schedule: Schedule, *, after: datetime, known: int = 0) -> tuple[tuple[datetime, ...], bool]:
@@ -80,7 +110,11 @@ def coming_occurrences(schedule: Schedule, *, after: datetime, known: int = 0) -
     wanted = max(OCCURRENCES_AHEAD - known, 0)
     horizon = after + _HORIZON
     starts = (start for start in _starts(schedule, after=after, horizon=horizon) if start > after)
-    found = tuple(itertools.islice(starts, wanted + 1))
+    try:
+        found = tuple(itertools.islice(starts, wanted + 1))
+    except (IndexError, ValueError, OverflowError) as exc:
+        # Some rules, such as BYDAY=53MO in a month, come to grief only as python-dateutil goes through them.
+        raise InvalidValueError("rrule", f"cannot be worked out: {exc}"[:300]) from exc
     is_bounded = "COUNT=" in schedule.rule or ("UNTIL=" in schedule.rule and _until(schedule) <= horizon)
     return found[:wanted], len(found) <= wanted and is_bounded
 
@@ -90,13 +124,18 @@ def _starts(schedule: Schedule, *, after: datetime, horizon: datetime) -> Iterat
     parts = _split(schedule.rule)
     count = int(parts.pop("COUNT", "0"))
     first = schedule.first if count else _skip_ahead(schedule.first, parts, after=after)
-    # What never comes true would be looked for until the year 9999.
-    until = min(_until(schedule), horizon) if "UNTIL" in parts else horizon
-    parts["UNTIL"] = until.strftime("%Y%m%dT%H%M%SZ")
-    rule = _parse(";".join(f"{name}={value}" for name, value in parts.items()), first.replace(tzinfo=zone))
-    instants = (_instant(start.replace(tzinfo=None), zone) for start in rule)
-    existing = (instant for instant in instants if instant is not None)
+    until = min(_until(schedule), horizon) if parts.pop("UNTIL", "") else horizon
+    # python-dateutil looks for what never comes true until the year 9999, so it is asked about a time just before that:
+    # the calendar repeats itself every 400 years, weekdays included.
+    shift = (MAXYEAR - first.year) // _CYCLE_YEARS * _CYCLE_YEARS
+    rule = _parse(";".join(f"{name}={value}" for name, value in parts.items()), _moved(first, shift))
+    instants = (_instant(_moved(start, -shift), zone) for start in rule)
+    existing = itertools.takewhile(lambda start: start <= until, (start for start in instants if start is not None))
     return itertools.islice(existing, count) if count else existing
+
+
+def _moved(local: datetime, years: int) -> datetime:
+    return local.replace(year=local.year + years)
 
 
 def _skip_ahead(first: datetime, parts: dict[str, str], *, after: datetime) -> datetime:

@@ -122,7 +122,7 @@ class MaintenanceSchedule:
         return find(self._runtime.committer.load(), plan_id)
 
     def cancel(self, plan_id: str, *, actor: str, source: str = "api") -> MaintenanceWindow | Schedule:
-        """Take back a window to come, or a schedule; what a schedule has open now stays open. Return what was cancelled.
+        """Take back a window to come, or a schedule, and return it; what a schedule has open now stays open.
 
         Raises:
             NoSuchWindowError: nothing of this id is planned.

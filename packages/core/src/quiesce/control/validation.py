@@ -30,9 +30,9 @@ def check_reason(reason: object) -> str:
     return _check_text("reason", reason, longest=LONGEST_REASON)
 
 
-def check_actor(actor: object) -> str:
-    """Return the name of who acts: 1 to 200 printable characters."""
-    return _check_text("actor", actor, longest=200)
+def check_actor(actor: object, *, field: str = "actor") -> str:
+    """Return the name of who acts, or of whose a window is: 1 to 200 printable characters."""
+    return _check_text(field, actor, longest=200)
 
 
 def check_mode(mode: object) -> Mode:

@@ -6,10 +6,20 @@ from .adapter_decisions import DecisionContract
 from .adapter_endpoints import EndpointContract
 from .adapter_entries import EntryContract
 from .adapter_hostile import HostileContract
+from .adapter_plan_faults import PlanFaultContract
 from .adapter_refusals import RefusalContract
+from .adapter_windows import WindowContract
 
 
-class AdapterContract(DecisionContract, RefusalContract, EntryContract, EndpointContract, HostileContract):
+class AdapterContract(
+    DecisionContract,
+    RefusalContract,
+    EntryContract,
+    EndpointContract,
+    WindowContract,
+    PlanFaultContract,
+    HostileContract,
+):
     """What every adapter promises, one test a promise.
 
     Subclass it in a test module, name the framework, and build the application that ``client`` describes::

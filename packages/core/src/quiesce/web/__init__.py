@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .api import HEALTH_PATH, PREFIX, MaintenanceStatusAPI, Route
+from .api import MaintenanceStatusAPI
 from .exchange import LONGEST_BODY, ApiRequest, ApiResponse
 from .responses import Refusals
+from .routing import HEALTH_PATH, PREFIX, Route
 
 __all__ = [
     "HEALTH_PATH",

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Container, Mapping
+from typing import Any, TypeAlias
 
 from ..model import InvalidValueError
 from .exchange import LONGEST_BODY, ApiRequest
 
+NUMBER: tuple[type, ...] = (int, float)
 
-def read_body(request: ApiRequest, *, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
-    """Return the fields that the body holds; ``null`` counts as left out, an empty body as ``{}``.
+FieldTypes: TypeAlias = Mapping[str, type | tuple[type, ...]]
+"""The fields that a body may hold, and what JSON makes of their values."""
+
+
+def read_body(request: ApiRequest, *, fields: FieldTypes, nullable: Container[str] = ()) -> dict[str, Any]:
+    """Return the fields that the body holds; an empty body counts as ``{}``.
+
+    Args:
+        request: whose body is read.
+        fields: those that it may hold.
+        nullable: fields of which ``null`` is returned as ``None``; elsewhere it counts as left out.
 
     Raises:
         InvalidValueError: too long, no JSON object, an unknown or doubled field, or a wrong type.
@@ -33,12 +43,12 @@ def read_body(request: ApiRequest, *, fields: Mapping[str, type | tuple[type, ..
         raise InvalidValueError("body", "must be a JSON object")
     for name, value in content.items():
         if name not in fields:
-            raise InvalidValueError(f"{name!s:.80}", f"is no known field; known are {', '.join(fields)}")
+            raise InvalidValueError(f"{name!s:.80}", f"is no known field; known are {', '.join(fields) or 'none'}")
         expected = fields[name]
         is_bool = isinstance(value, bool)
         if value is not None and (not isinstance(value, expected) or (is_bool and expected is not bool)):
             raise InvalidValueError(name, f"has the wrong type: {type(value).__name__}")
-    return {name: value for name, value in content.items() if value is not None}
+    return {name: value for name, value in content.items() if value is not None or name in nullable}
 
 
 def _refuse_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..control import MaintenanceStatus
-from ..model import MaintenanceWindow, QuiescenceReport, WorkerReport
+from ..model import Lease, MaintenanceEvent, MaintenanceWindow, QuiescenceReport, Schedule, WorkerReport
+
+_STARTS_SHOWN = 5
 
 
 def status_document(status: MaintenanceStatus) -> dict[str, Any]:
@@ -25,22 +27,52 @@ def status_document(status: MaintenanceStatus) -> dict[str, Any]:
         "revision": status.revision,
         "is_stale": status.is_stale,
         "windows": [{"id": window.id, "mode": str(window.mode)} for window in status.windows],
+        "next_window": _announcement(status.next_window),
     }
 
 
-def window_document(window: MaintenanceWindow) -> dict[str, Any]:
+def window_document(window: MaintenanceWindow, *, now: datetime) -> dict[str, Any]:
     """Return a window whole, for administrators."""
-    estimate = window.estimated_duration
     return {
         "id": window.id,
-        "mode": str(window.mode),
-        "reason": window.reason,
-        "owner": window.owner,
+        "state": _state(window, now),
         "starts_at": format_time(window.starts_at),
-        "estimated_duration": 0 if estimate is None else estimate.total_seconds(),
         "ends_at": format_time(window.closes_at),
-        "operations": None if window.operations is None else sorted(window.operations),
-        "notify_users": window.notify_users,
+        **_terms(window),
+        "schedule_id": window.schedule_id,
+        "lease": _lease_document(window.lease),
+    }
+
+
+def schedule_document(schedule: Schedule, *, now: datetime) -> dict[str, Any]:
+    """Return a schedule whole, for administrators.
+
+    Its ``next`` starts are those that the rule gives, whether or not a window of them was cancelled or moved.
+    """
+    coming = [start for start in schedule.occurrences if start > now]
+    return {
+        "id": schedule.id,
+        "rrule": schedule.rule,
+        "zone": schedule.zone,
+        "first": schedule.first.isoformat(timespec="seconds"),
+        "length": schedule.length.total_seconds(),
+        **_terms(schedule),
+        "next": [format_time(start) for start in coming[:_STARTS_SHOWN]],
+    }
+
+
+def event_document(event: MaintenanceEvent) -> dict[str, Any]:
+    """Return an event whole, for administrators."""
+    return {
+        "id": event.id,
+        "kind": str(event.kind),
+        "at": format_time(event.at),
+        "revision": event.revision,
+        "window_id": event.window_id,
+        "mode": event.mode,
+        "reason": event.reason,
+        "actor": event.actor,
+        "detail": event.detail,
     }
 
 
@@ -62,6 +94,50 @@ def quiescence_document(report: QuiescenceReport) -> dict[str, Any]:
 def format_time(at: datetime | None) -> str:
     """Return RFC 3339 with seconds, or an empty text."""
     return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _announcement(window: MaintenanceWindow | None) -> dict[str, Any] | None:
+    """Return what the public may know of a window to come."""
+    if window is None:
+        return None
+    return {
+        "id": window.id,
+        "mode": str(window.mode),
+        "reason": window.reason,
+        "starts_at": format_time(window.starts_at),
+        "ends_at": format_time(window.closes_at),
+        "estimated_duration": _seconds(window.estimated_duration),
+    }
+
+
+def _terms(planned: MaintenanceWindow | Schedule) -> dict[str, Any]:
+    return {
+        "mode": str(planned.mode),
+        "reason": planned.reason,
+        "owner": planned.owner,
+        "estimated_duration": _seconds(planned.estimated_duration),
+        "operations": None if planned.operations is None else sorted(planned.operations),
+        "allowed_operations": sorted(planned.allowed_operations),
+        "announce": [before.total_seconds() for before in planned.announce],
+        "notify_users": planned.notify_users,
+        "ticket": planned.ticket,
+    }
+
+
+def _state(window: MaintenanceWindow, now: datetime) -> str:
+    if window.is_cancelled:
+        return "cancelled"
+    if window.is_over(now):
+        return "over"
+    return "open" if window.is_open(now) else "planned"
+
+
+def _lease_document(lease: Lease | None) -> dict[str, Any] | None:
+    return None if lease is None else {"holder": lease.holder, "seconds": lease.seconds, "releases": lease.releases}
+
+
+def _seconds(span: timedelta | None) -> float:
+    return 0 if span is None else span.total_seconds()
 
 
 def _worker_document(report: WorkerReport) -> dict[str, Any]:
