@@ -114,7 +114,7 @@ nox.options.sessions = ["lint", "typing", f"tests(newest-{NEWEST})", "alone", "d
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
-    session.install("-e", f"{CORE}[redis,schedule]", "-e", FLASK, "-e", FASTAPI, *requirements, "-c", constraints)
+    session.install("-e", f"{CORE}[redis,schedule,watch]", "-e", FLASK, "-e", FASTAPI, *requirements, "-c", constraints)
 
 
 def _redis() -> tuple[str, ...]:
@@ -170,7 +170,7 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def faults(session: nox.Session) -> None:
-    """Run only the tests that kill, stop and cut off what Quiesce runs on."""
+    """Run only the tests that kill, stop and cut off what Quiesce runs on; ``-- --seeds 20`` for more trials."""
     _install(session, *TEST_TOOLS, *_redis(), "httpx2")
     session.run("pytest", "tests/faults", *session.posargs)
 

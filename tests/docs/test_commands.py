@@ -238,3 +238,25 @@ def test_testing_howto(reader: Reader, blocks: Mapping[str, Any]) -> None:
 
     assert explained.code == 0, explained.text
     assert "POST /orders would pass" in explained.text
+
+
+def test_planning_howto(reader: Reader, blocks: Mapping[str, Any]) -> None:
+    """Local times become the instants that the page says."""
+    added, changed, listed, recurring, shown = reader.type_all(blocks["docs/how-to/plan-a-window.md"])
+
+    assert [answer.code for answer in (added, changed, listed, recurring, shown)] == [0] * 5, added.text + changed.text
+    assert "2031-12-01 01:00:00 UTC" in added.text
+    assert "OPS-7" in changed.text
+    assert "upgrade" in listed.text
+    assert "sunday.20311207T020000Z" in shown.text
+
+
+def test_migration_howto(reader: Reader, serve_readme: Callable[[str, str], None], blocks: Mapping[str, Any]) -> None:
+    """The command runs in its window, and what failed stays closed until an operator says so."""
+    serve_readme("flask", "gunicorn")
+
+    done, failed, again, ended = reader.type_all(blocks["docs/how-to/run-a-migration.md"])
+
+    assert [answer.code for answer in (done, failed, again, ended)] == [0, 1, 0, 0], failed.text + again.text
+    assert "migrated" in done.text
+    assert "stays open" in failed.text

@@ -22,7 +22,7 @@ def mentioned_commands(text: str) -> list[str]:
 
 def fault_of(command: str) -> str | None:
     """Return what is wrong with a command line, whose arguments may be left out."""
-    _, name, *words = shlex.split(command)
+    _, name, *words = shlex.split(command.partition(" -- ")[0])
     if name.startswith("-"):
         return None
     found = program.get_command(click.Context(program), name)
@@ -58,7 +58,7 @@ def test_settings_without_effect_are_named(root: Path) -> None:
     assert set(re.findall(r"`(\w+)`", paragraph)) == unused
 
 
-@pytest.mark.parametrize("command", ["quiesce run", "quiesce enable --now", "quiesce status --watch 5"])
+@pytest.mark.parametrize("command", ["quiesce walk", "quiesce enable --now", "quiesce status --watch 5"])
 def test_wrong_mention_is_found(command: str) -> None:
     """Proves the check."""
     assert fault_of(command) is not None

@@ -30,6 +30,7 @@ ROOM_OF_EXTRA = {
     "hypothesis": "quiesce.testing",
     "pytest": "quiesce.testing",
     "redis": "quiesce.stores",
+    "rich": "quiesce.cli",
 }
 
 

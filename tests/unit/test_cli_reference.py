@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -37,7 +38,16 @@ def taken(command: click.Command) -> dict[str, str]:
 def commands() -> dict[str, click.Command]:
     context = click.Context(program)
     found = {name: program.get_command(context, name) for name in program.list_commands(context)}
-    return {name: command for name, command in found.items() if command is not None}
+    return dict(pair for name, command in found.items() if command is not None for pair in with_its_own(name, command))
+
+
+def with_its_own(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """The command, or those of a group."""
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    for inner, own in command.commands.items():
+        yield from with_its_own(f"{name} {inner}", own)
 
 
 @pytest.mark.parametrize("name", sorted(commands()))

@@ -22,7 +22,10 @@ def window_lines(window: MaintenanceWindow, *, now: datetime) -> Iterator[str]:
     """Yield what there is to know about one window."""
     yield f"window    {window.id} ({window.mode})"
     yield f"reason    {window.reason}"
-    yield f"opened    {format_instant(window.starts_at)} by {window.owner}"
+    if window.is_immediate or window.starts_at <= now:
+        yield f"opened    {format_instant(window.starts_at)} by {window.owner}"
+    else:
+        yield f"starts    {format_instant(window.starts_at)}, planned by {window.owner}"
     if window.estimated_duration is not None and window.estimated_completion is not None:
         overrun = now - window.estimated_completion
         note = f", overrun by {format_span(overrun)}" if overrun.total_seconds() > 0 else ""
@@ -31,11 +34,19 @@ def window_lines(window: MaintenanceWindow, *, now: datetime) -> Iterator[str]:
     if window.ended_at is not None:
         yield f"ended     {format_instant(window.ended_at)}"
     elif window.ends_at is None:
-        yield "ends      when an operator ends it; it has no timeout"
+        who = "an operator" if window.lease is None else "its holder or an operator"
+        yield f"ends      when {who} ends it; it has no timeout"
     else:
         yield f"ends      {format_instant(window.ends_at)} at the latest"
     if window.operations is not None:
         yield f"covers    {', '.join(sorted(window.operations))}"
+    if window.allowed_operations:
+        yield f"allows    {', '.join(sorted(window.allowed_operations))}"
+    if window.ticket:
+        yield f"ticket    {window.ticket}"
+    if window.lease is not None:
+        lost = "ends" if window.lease.releases else "stays"
+        yield f"held by   {window.lease.holder}; if that is lost, the window {lost}"
 
 
 def count_of_workers(count: int) -> str:

@@ -23,6 +23,8 @@ EXIT_INVALID = 2
 EXIT_NOT_QUIESCED = 3
 EXIT_STORE = 4
 EXIT_CONFLICT = 5
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
 EXIT_INTERRUPTED = 130
 
 # The first class that matches counts, so a kind stands before its base.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import sys
 from collections.abc import Sequence
@@ -21,12 +22,16 @@ _COMMANDS = {
     "explain": "explain",
     "extend": "windows",
     "plugins": "plugins",
+    "run": "run",
+    "schedule": "schedule",
     "status": "status",
     "wait": "wait",
+    "watch": "watch",
+    "workers": "workers",
 }
 
 EPILOG = """Exit codes: 0 done, 1 unforeseen error, 2 usage, value, setting or plugin not valid, 3 not quiesced in time,
-4 store unreachable, 5 conflict with what is in force, 130 interrupted."""
+4 store unreachable, 5 conflict with what is in force, 130 interrupted; of 'run', those of its command."""
 
 
 class Program(click.Group):
@@ -48,7 +53,8 @@ class Program(click.Group):
         """Run a command and end the process with its exit code; with ``standalone_mode=False`` return the code."""
         args = sys.argv[1:] if args is None else list(args)
         is_standalone = named.pop("standalone_mode", True)
-        terminal = Terminal(as_json=JSON_OPTION in args)
+        ours = itertools.takewhile(lambda word: word != "--", args)
+        terminal = Terminal(as_json=JSON_OPTION in ours)
         handler = _Notices(terminal)
         logger = logging.getLogger("quiesce")
         logger.addHandler(handler)

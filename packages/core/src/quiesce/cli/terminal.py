@@ -30,6 +30,11 @@ class Terminal:
         self.as_json = as_json
         self._warnings: list[str] = []
         self._has_live_line = False
+        self._is_diverted = False
+
+    def divert(self) -> None:
+        """Leave standard output to another program: results go to standard error, the document comes as a last line."""
+        self._is_diverted = True
 
     def warn(self, text: str) -> None:
         """Show a warning, once."""
@@ -45,6 +50,17 @@ class Terminal:
     def is_live(self) -> bool:
         """Whether progress can be shown in place."""
         return sys.stderr.isatty()
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody sits there who can answer."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    def ask_about(self, lines: Iterable[str]) -> None:
+        """Show what a question is about, beside it on standard error."""
+        self.clear_progress()
+        for line in lines:
+            click.echo(f"  {escape(line)}", err=True)
 
     def progress(self, text: str) -> None:
         """Show how far the command is: on a terminal in place of the last such line, else as a line of its own."""
@@ -68,14 +84,23 @@ class Terminal:
         if self.as_json:
             return
         self.clear_progress()
-        click.secho(escape(title), bold=True, fg=colour)
+        click.secho(escape(title), bold=True, fg=colour, err=self._is_diverted)
         for line in lines:
-            click.echo(f"  {escape(line)}")
+            click.echo(f"  {escape(line)}", err=self._is_diverted)
 
     def answer(self, document: Mapping[str, Any]) -> None:
         """Give programs the command's one document."""
-        if self.as_json:
-            _print_json({**document, "warnings": self._warnings}, err=False)
+        if not self.as_json:
+            return
+        whole = {**document, "warnings": self._warnings}
+        if self._is_diverted:
+            click.echo(f"\n{json.dumps(whole)}")  # the other program may not have ended its last line
+        else:
+            _print_json(whole, err=False)
+
+    def line(self, document: Mapping[str, Any]) -> None:
+        """Give programs one of many documents, on a line of its own."""
+        click.echo(json.dumps({**document, "warnings": self._warnings}))
 
     def fail(self, failure: Failure) -> None:
         """Show why the command failed."""

@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
 
 from ..control import EnhancedMaintenanceModeService
-from ..model import MaintenanceWindow, Mode, QuiescenceReport, StoreError, StoreURLError, WindowOpenError
+from ..model import (
+    AmbiguousWindowError,
+    MaintenanceWindow,
+    Mode,
+    QuiescenceReport,
+    StoreError,
+    StoreURLError,
+    WindowOpenError,
+)
 from ..web.documents import quiescence_document, window_document
 from .connection import Connection, connected, who_asks
 from .describing import COLOURS, TITLES, count_of_workers, window_lines
 from .failures import CommandFailedError, describe_failure
 from .values import Duration
 from .waiting import prove_quiet, warn_of_nobody
+
+_ALL = "all"
 
 
 @click.command()
@@ -31,6 +42,9 @@ from .waiting import prove_quiet, warn_of_nobody
 @click.option("--duration", type=Duration(), help="How long the work should take; an estimate, ends nothing.")
 @click.option("--timeout", type=Duration(), help="When the window ends by itself; not before the estimate.")
 @click.option("--block", "operations", multiple=True, metavar="TYPE", help="A type of operation to cover; repeatable.")
+@click.option("--allow", multiple=True, metavar="TYPE", help="A type that passes all the same; repeatable.")
+@click.option("--ticket", metavar="TEXT", default="", help="A link or number.")
+@click.option("--overlap", is_flag=True, help="Open it although another window of the mode is open.")
 @click.option("--wait", "limit", type=Duration(may_be_zero=True), help="Wait so long for the proof of quiescence.")
 @click.option(
     "--expect", type=click.IntRange(0, 100_000), help="With --wait: how many workers must confirm. [default: 1]"
@@ -43,6 +57,7 @@ def enable(
     limit: timedelta | None,
     expect: int | None,
     operations: tuple[str, ...],
+    allow: tuple[str, ...],
     no_notify: bool,
     **asked: Any,
 ) -> None:
@@ -51,9 +66,14 @@ def enable(
         raise click.UsageError("--wait: a test window refuses nothing, so there is nothing to wait for")
     if expect is not None and limit is None:
         raise click.UsageError("--expect says what --wait waits for; give both")
-    with connection.open() as service, _changing(connection):
+    with connection.open() as service, changing(connection):
         window = service.enable(
-            **asked, operations=operations or None, notify_users=not no_notify, actor=who_asks(), source="cli"
+            **asked,
+            operations=operations or None,
+            allow=allow or None,
+            notify_users=not no_notify,
+            actor=who_asks(),
+            source="cli",
         )
         connection.terminal.say(
             TITLES[window.mode],
@@ -70,7 +90,7 @@ def enable(
             connection.terminal.answer(
                 {
                     **_of(service),
-                    "window": window_document(window),
+                    "window": window_document(window, now=datetime.now(UTC)),
                     "quiescence": quiescence_document(reports[-1]) if reports else None,
                 }
             )
@@ -84,13 +104,20 @@ def disable(connection: Connection, *, window_id: str | None, end_all: bool) -> 
     """End the open window, the one named, or all."""
     if window_id is not None and end_all:
         raise click.UsageError("--window and --all contradict each other")
-    with connection.open() as service, _changing(connection):
-        ended = service.disable(window_id=window_id, end_all=end_all, actor=who_asks(), source="cli")
+    with connection.open() as service, changing(connection):
+        end = partial(service.disable, actor=who_asks(), source="cli")
+        try:
+            ended = end(window_id=window_id, end_all=end_all)
+        except AmbiguousWindowError:
+            if connection.terminal.as_json or not connection.terminal.can_ask:
+                raise
+            chosen = _ask_which(connection, service)
+            ended = end(window_id=None if chosen == _ALL else chosen, end_all=chosen == _ALL)
         now = datetime.now(UTC)
         for window in ended:
             connection.terminal.say(f"Ended {window.mode} window {window.id}", window_lines(window, now=now))
         _look_for_workers(connection, service)
-        connection.terminal.answer({**_of(service), "ended": [window_document(window) for window in ended]})
+        connection.terminal.answer({**_of(service), "ended": [window_document(window, now=now) for window in ended]})
 
 
 @click.command()
@@ -99,16 +126,26 @@ def disable(connection: Connection, *, window_id: str | None, end_all: bool) -> 
 @connected
 def extend(connection: Connection, *, by: timedelta, window_id: str | None) -> None:
     """Move the estimate and the timeout of the open window, or of the one named."""
-    with connection.open() as service, _changing(connection):
+    with connection.open() as service, changing(connection):
         window = service.extend(by=by, window_id=window_id, actor=who_asks(), source="cli")
-        lines = window_lines(window, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        lines = window_lines(window, now=now)
         connection.terminal.say(f"Extended {window.mode} window {window.id}", lines)
         _look_for_workers(connection, service)
-        connection.terminal.answer({**_of(service), "window": window_document(window)})
+        connection.terminal.answer({**_of(service), "window": window_document(window, now=now)})
+
+
+def _ask_which(connection: Connection, service: EnhancedMaintenanceModeService) -> str:
+    """Return the id of the open window that the operator chooses, or ``all``."""
+    windows = service.get_maintenance_status().windows
+    connection.terminal.ask_about(f"{window.id}  {window.mode}: {window.reason}" for window in windows)
+    choices = click.Choice([*(window.id for window in windows), _ALL])
+    chosen: str = click.prompt("Several windows are open. Which is to end?", type=choices, err=True)
+    return chosen
 
 
 @contextmanager
-def _changing(connection: Connection) -> Iterator[None]:
+def changing(connection: Connection) -> Iterator[None]:
     """Add to an error what it leaves open."""
     try:
         yield
@@ -118,7 +155,7 @@ def _changing(connection: Connection) -> Iterator[None]:
         if isinstance(exc, StoreError):
             hint = f"whether anything changed is not known; once the store answers, ask: {connection.command('status')}"
         else:
-            hint = f"extend it with 'quiesce extend', or end it with: {_end(connection, exc.window_id)}"
+            hint = f"extend it with 'quiesce extend', or give --overlap, or end it: {_end(connection, exc.window_id)}"
         failure = describe_failure(exc, lines=(hint,))
         if failure is None:
             raise
