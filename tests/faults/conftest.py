@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -21,11 +23,42 @@ APPS = Path(__file__).parent / "apps"
 Serve = Callable[..., str]
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("faults", "trials by chance")
+    group.addoption("--seeds", type=int, help="run so many trials on each store, with seeds drawn from the run's own")
+    group.addoption("--seed", type=int, help="run the trials with this seed only")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", seeds(metafunc.config), ids="seed-{}".format)
+
+
+def seeds(config: pytest.Config) -> list[int]:
+    """Return the seeds of this run; they are drawn from the one of pytest-randomly, which all its processes share."""
+    if (only := config.getoption("--seed", None)) is not None:
+        return [only]
+    chance = random.Random(int(config.getoption("randomly_seed", 0)))
+    return [chance.randrange(1_000_000) for _ in range(config.getoption("--seeds", None) or 1)]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return different ports that were free a moment ago and that no outgoing connection is given."""
+    chance = random.SystemRandom()  # pytest-randomly seeds the other one alike in all workers
+    found: list[int] = []
+    with ExitStack() as stack:
+        while len(found) < count:
+            probe = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", chance.randrange(22_000, 32_000)))
+                found.append(probe.getsockname()[1])
+    return found
+
+
+@pytest.fixture
+def some_ports() -> list[int]:
+    """Three free ports."""
+    return free_ports(3)
 
 
 def is_up(url: str) -> bool:
@@ -41,7 +74,7 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(kind: str, store_url: str, **environment: str) -> str:
-            port = free_port()
+            (port,) = free_ports(1)
             commands = {
                 "flask": [*("gunicorn", "flask_shop:app", "-w", "2", "--threads", "4", "-b", f"127.0.0.1:{port}")],
                 "fastapi": [*("uvicorn", "fastapi_shop:app", "--workers", "2", "--port", str(port))],
