@@ -141,3 +141,11 @@ def make_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 def redis_server(make_redis: Callable[..., RedisServer]) -> RedisServer:
     """A private, empty Redis that runs."""
     return make_redis()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ordinary_signals() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that the tests start."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -444,7 +444,7 @@ def test_installed_program_is_this_one() -> None:
 def test_documents_have_the_fields_of_the_reference(shell: Shell) -> None:
     """Scripts are written from the reference; a field that is missing breaks them at night."""
     reference = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
-    example = re.compile(r"^### `([\w ]+)`.*?^```json\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    example = re.compile(r"^### `([\w ]+)`\n(?:(?!^### ).)*?^```json\n(.*?)^```", re.DOTALL | re.MULTILINE)
     documented = {name: json.loads(block) for name, block in example.findall(reference.read_text(encoding="utf-8"))}
     shell.worker()
 

@@ -30,7 +30,13 @@ print("ready", os.getpid(), flush=True)
 while True:
     signal.pause()
 """
-DISPOSITIONS = ["sh", "-c", "grep -E '^Sig(Blk|Ign)' /proc/self/status"]
+# No shell, which clears the mask that it is given.
+DISPOSITIONS = """
+import pathlib
+lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+print(*(line for line in lines if line.startswith(("SigBlk", "SigIgn"))), sep="\\n")
+raise SystemExit(7)
+"""
 IGNORING = """
 import os, signal, sys
 for name in sys.argv[1].split(","):
@@ -138,11 +144,10 @@ def test_command_gets_the_signals_as_we_were_given_them(shell: Shell, ignored: s
     """Nothing blocked that was not, nothing ignored that was not, and the exit code arrives all the same."""
     shell.worker()
     before = [sys.executable, "-c", IGNORING, ignored]
-    bare = subprocess.run([*before, "/bin/sh", *DISPOSITIONS[1:]], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", DISPOSITIONS]
+    bare = subprocess.run([*before, *command], capture_output=True, text=True, check=False)
 
-    through = shell.start(
-        *before, sys.executable, "-m", "quiesce.cli", *RUN, *DISPOSITIONS[:2], DISPOSITIONS[2] + "; exit 7"
-    )
+    through = shell.start(*before, sys.executable, "-m", "quiesce.cli", *RUN, *command)
     stdout, stderr = through.communicate(timeout=60)
 
     if ignored == "SIGCHLD":  # with it ignored no exit code could be had

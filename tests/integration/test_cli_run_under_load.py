@@ -97,18 +97,18 @@ def test_command_starts_when_no_write_runs_and_none_begins_until_it_has_ended(
     facts, marker = shell.folder / "facts", shell.folder / "marker"
     load = Load(serve())
     try:
-        eventually(lambda: load.statuses[200] > 50, within=30)
+        eventually(lambda: load.statuses[200] > CLIENTS, within=30)
         words = ["run", "--reason", "Migration", "--expect", "2", "--wait", "30s"]
 
         done = shell.run(*words, "--", sys.executable, "-c", MIGRATION, str(facts), str(marker))
 
+        assert done.returncode == 0, done.stderr
         written = facts.read_text().count("began")
         refused = load.statuses[503]
-        eventually(lambda: facts.read_text().count("began") > written + 20, within=30)
+        eventually(lambda: facts.read_text().count("began") > written + CLIENTS, within=30)
     finally:
         load.stop()
 
-    assert done.returncode == 0, done.stderr
     assert marker.exists()
     assert refused > 0
     assert set(load.statuses) == {200, 503}

@@ -24,9 +24,9 @@ def tell(fact: str) -> None:
 
 @app.post("/entries")
 def add_entry() -> str:
-    """Write slowly, as a database does."""
+    """Write so slowly that a command which did not wait would meet it."""
     tell("began")
-    time.sleep(random.uniform(0.005, 0.05))
+    time.sleep(random.uniform(0.5, 1.5))
     tell("ended")
     return "written"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from ..control import EnhancedMaintenanceModeService
 from ..model import MaintenanceWindow, QuiescenceReport, StoreError
 from ..web.documents import quiescence_document, window_document
 from .connection import Connection, connected
+from .signals import SignalledError, TakenSignals
 
 _STEP_SECONDS = 0.25
 
@@ -42,22 +43,25 @@ class Frame:
 @click.command()
 @click.option("--once", is_flag=True, help="Show it once, and end.")
 @connected
-def watch(connection: Connection, *, once: bool) -> None:
+def watch(connection: Connection, *, once: bool) -> int:
     """Show live who applies what is in force, and what still runs, until Ctrl-C."""
     view = None if connection.terminal.as_json else _view()
-    with connection.open() as service:
+    # A KeyboardInterrupt can come where Python swallows it, and the picture would go on.
+    with TakenSignals() as signals, connection.open() as service:
         if once:
             _show_once(connection, service, view)
-            return
+            return 0
+        frames = _frames(service, pause=signals.pause)
         try:
             if view is None:
-                _tell_changes(_frames(service), lambda frame: connection.terminal.line(_document(frame)))
+                _tell_changes(frames, lambda frame: connection.terminal.line(_document(frame)))
             elif view.is_live():
-                view.run(_frames(service))
+                view.run(frames)
             else:
-                _tell_changes(_frames(service), view.show)
-        except KeyboardInterrupt:
-            return
+                _tell_changes(frames, view.show)
+        except SignalledError as exc:
+            return 0 if exc.number == signal.SIGINT else 128 + exc.number
+    return 0
 
 
 def _show_once(connection: Connection, service: EnhancedMaintenanceModeService, view: ModuleType | None) -> None:
@@ -78,7 +82,7 @@ def _view() -> ModuleType:
     return watch_view
 
 
-def _frames(service: EnhancedMaintenanceModeService) -> Iterator[Frame]:
+def _frames(service: EnhancedMaintenanceModeService, *, pause: Callable[[float], None]) -> Iterator[Frame]:
     last = Frame(store=service.store.url, service=service.settings.service_name, at=datetime.now(UTC))
     while True:
         try:
@@ -86,7 +90,7 @@ def _frames(service: EnhancedMaintenanceModeService) -> Iterator[Frame]:
         except StoreError as exc:
             last = replace(last, trouble=str(exc), at=datetime.now(UTC))
         yield last
-        time.sleep(_STEP_SECONDS)
+        pause(_STEP_SECONDS)
 
 
 def _look(service: EnhancedMaintenanceModeService) -> Frame:
