@@ -14,11 +14,12 @@ from pathlib import Path
 
 TOKEN = "smoke-token-of-32-characters-----"
 STRANGERS = {
-    "core": ("fastapi", "flask", "pytest", "redis", "starlette"),
-    "flask": ("fastapi", "pytest", "redis", "starlette"),
-    "fastapi": ("flask", "pytest", "redis", "werkzeug"),
+    "core": ("dateutil", "fastapi", "flask", "pytest", "redis", "rich", "starlette"),
+    "flask": ("dateutil", "fastapi", "pytest", "redis", "rich", "starlette"),
+    "fastapi": ("dateutil", "flask", "pytest", "redis", "rich", "werkzeug"),
 }
-NEEDS_AN_EXTRA = ("quiesce.stores.redis", "quiesce.testing")
+NEEDS_AN_EXTRA = ("quiesce.cli.watch_view", "quiesce.stores.redis", "quiesce.testing")
+PLAN = ("schedule", "add", "--reason", "smoke", "--start", "2098-01-01T00:00", "--rrule", "FREQ=DAILY")
 
 Request = Callable[[str, str, dict[str, object] | None], int]
 
@@ -55,6 +56,9 @@ def core() -> None:
         check(arguments[0], subprocess.run([command, *arguments], check=False).returncode, 0)
         status = subprocess.run([command, "status", "--json"], stdout=subprocess.PIPE, check=True).stdout
         check("active", json.loads(status)["is_active"], is_active)
+    for extra, arguments in (("quiesce[watch]", ("watch", "--once")), ("quiesce[schedule]", PLAN)):
+        done = subprocess.run([command, *arguments], stderr=subprocess.PIPE, text=True, check=False)
+        check(f"{arguments[0]} without its extra", (done.returncode, extra in done.stderr), (2, True))
 
 
 def flask() -> None:

@@ -77,6 +77,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
+            errors="replace",  # what was read line by line may have ended within a character
         )
         self._stack.callback(_end, process)
         return process

@@ -205,9 +205,10 @@ class Agent:
 
     def _follow(self, change: Change) -> None:
         """Apply what was announced, without a question to the store where the announcement says it all."""
-        if change.state is None or not change.state.contains(self._gate.renew().state):
+        known = self._gate.renew().state
+        if change.state is None or not (change.state.contains(known) or known.contains(change.state)):
             self._synchronise()
-        else:
+        elif not known.contains(change.state):
             self._board.publish(change.state)
             self._gate.adopt(change.state)
 
