@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from quiesce.model import (
 )
 from quiesce.stores import Store, clock, open_store
 from quiesce.stores.sqlite import SqliteStore
+from quiesce.stores.sqlite_schema import prepare
 from quiesce.testing import eventually
 from quiesce.testing.store_samples import ACKNOWLEDGEMENT, NOON, a_record, a_window, a_worker, beat, commit
 
@@ -393,6 +395,26 @@ def test_many_processes_that_start_at_once_make_one_file(path: Path) -> None:
     assert [worker.returncode for worker in workers] == [0] * 6
     with opened(path) as store:
         assert {report.worker.id for report in store.workers()} == {str(worker.pid) for worker in workers}
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_file_that_another_process_makes_meanwhile_is_not_taken_for_a_stranger(path: Path, moment: int) -> None:
+    """Between any two looks at an empty file it can become ours."""
+    statements: list[str] = []
+
+    class Overtaken(sqlite3.Connection):
+        def execute(self, sql: str, /, *parameters: Any) -> sqlite3.Cursor:
+            statements.append(sql)
+            if len(statements) == moment + 1:
+                with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as faster:
+                    prepare(faster)
+            return super().execute(sql, *parameters)
+
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, factory=Overtaken)) as connection:
+        prepare(connection)
+
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert len(statements) > moment
 
 
 def test_short_threads_leave_nothing_open(path: Path, store: Store) -> None:

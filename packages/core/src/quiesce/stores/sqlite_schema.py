@@ -86,12 +86,14 @@ def greet(connection: sqlite3.Connection, *, service: str, boot: str, now: float
 
 
 def _is_ready(connection: sqlite3.Connection) -> bool:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    # In this order: another process may make all of it in one commit, and what holds tables is ours only if it says so.
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application == APPLICATION_ID:
         if version > VERSION:
             raise StoreError(f"the database was made by a newer version of Quiesce (schema {version}, known {VERSION})")
         return True
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+    if tables:
         raise StoreCorruptError("the database belongs to another application; give Quiesce a file of its own")
     return False
