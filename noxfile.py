@@ -31,6 +31,9 @@ CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")
 # Django 6 has no Python 3.11; without these extras waygate cannot be imported.
 PEERS = ("django-maintenance-mode", "django<6", "fastapi-maintenance", "waygate[admin,flags]")
 
+# Tests that wait for other processes leave their core to others.
+WORKERS = str(min(8, 3 * (os.cpu_count() or 1)))
+
 UNPINNED = {"greenlet"}  # httpbin wants another major version of it on each side of Python 3.12
 PYTHONS = ("3.11", "3.12", "3.13")
 
@@ -125,7 +128,7 @@ def _redis() -> tuple[str, ...]:
 def _run_tests(session: nox.Session, row: Row) -> None:
     _install(session, *TEST_TOOLS, *row.pins, *_redis(), constraints=row.constraints)
     # The session ``docs`` runs tests/docs.
-    session.run("pytest", "-n", "auto", "--maxprocesses", "8", "--ignore", "tests/docs", *session.posargs)
+    session.run("pytest", "-n", WORKERS, "--ignore", "tests/docs", *session.posargs)
 
 
 @nox.session
@@ -180,7 +183,7 @@ def docs(session: nox.Session) -> None:
     """Run the code of the documents and of the example plugin, and follow the links."""
     _install(session, "-e", EXAMPLE, *TEST_TOOLS, *_redis(), "httpx2")
     rooms = ("tests/docs", "tests/meta/test_documents.py", f"{EXAMPLE}/tests")
-    session.run("pytest", "-n", "auto", "--maxprocesses", "8", *rooms, *session.posargs)
+    session.run("pytest", "-n", WORKERS, *rooms, *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -56,9 +56,9 @@ def core() -> None:
         check(arguments[0], subprocess.run([command, *arguments], check=False).returncode, 0)
         status = subprocess.run([command, "status", "--json"], stdout=subprocess.PIPE, check=True).stdout
         check("active", json.loads(status)["is_active"], is_active)
-    for extra, arguments in (("quiesce[watch]", ("watch", "--once")), ("quiesce[schedule]", PLAN)):
-        done = subprocess.run([command, *arguments], stderr=subprocess.PIPE, text=True, check=False)
-        check(f"{arguments[0]} without its extra", (done.returncode, extra in done.stderr), (2, True))
+    for extra, asked in (("quiesce[watch]", ("watch", "--once")), ("quiesce[schedule]", PLAN)):
+        done = subprocess.run([command, *asked], stderr=subprocess.PIPE, text=True, check=False)
+        check(f"{asked[0]} without its extra", (done.returncode, extra in done.stderr), (2, True))
 
 
 def flask() -> None:

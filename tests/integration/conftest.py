@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,8 +104,13 @@ class Shell:
         raise AssertionError(f"{pattern!r} never came: {seen}")
 
     def worker(self) -> Worker:
-        """Start a worker and return it when it is attached."""
-        return Worker(self.start(sys.executable, "-c", WORKER, stderr=subprocess.DEVNULL))
+        """Start a worker and return it when it is attached; a SQLite store has been there for a day then."""
+        worker = Worker(self.start(sys.executable, "-c", WORKER, stderr=subprocess.DEVNULL))
+        database = self.folder / "maintenance.db"
+        if self.environment["MAINTENANCE_STORE_URL"] == f"sqlite:///{database}":
+            with contextlib.closing(sqlite3.connect(database, timeout=20)) as connection, connection:
+                connection.execute("UPDATE state SET created_at = created_at - 86400")
+        return worker
 
     def close(self) -> None:
         """End all that was started."""
