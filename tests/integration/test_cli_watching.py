@@ -37,7 +37,6 @@ def test_watch_shows_workers_and_what_they_run(shell: Shell) -> None:
     assert "[bold]Database" in shown.stdout
     assert "/api/jobs/[red]" in shown.stdout
     assert "\x1b" not in shown.stdout
-    assert "jobs are not tracked yet" in shown.stdout
 
 
 def test_watch_prints_a_document_a_line_at_each_change(shell: Shell) -> None:

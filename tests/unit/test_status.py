@@ -25,7 +25,9 @@ def a_window(mode: Mode = Mode.NORMAL, *, minutes: float | None = None) -> Maint
 
 
 def describe(*windows: MaintenanceWindow) -> MaintenanceStatus:
-    return describe_status(MaintenanceState(4, windows), now=NOON, operations=BUILTIN_OPERATIONS, is_stale=False)
+    return describe_status(
+        MaintenanceState(4, windows), now=NOON, operations=BUILTIN_OPERATIONS, is_stale=False, active_jobs=3
+    )
 
 
 def test_nothing_open() -> None:
@@ -36,6 +38,7 @@ def test_nothing_open() -> None:
     assert (status.mode, status.reason, status.message, status.estimated_duration) == (None, "", "", 0)
     assert (status.started_at, status.estimated_completion, status.ends_at) == (None, None, None)
     assert (status.blocked_operations, status.windows, status.revision) == ((), (), 4)
+    assert status.active_jobs_count == 3
 
 
 def test_strictest_window_is_told_and_the_blocked_types_add_up() -> None:

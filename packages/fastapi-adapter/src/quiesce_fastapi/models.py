@@ -110,6 +110,7 @@ class Quiescence(Document):
     confirmed: list[str]
     unconfirmed: list[str]
     in_flight: dict[str, int]
+    jobs: dict[str, int]
     obstacles: list[str]
     workers: list[Worker]
 

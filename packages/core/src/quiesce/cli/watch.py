@@ -124,7 +124,6 @@ def _document(frame: Frame) -> dict[str, Any]:
         "windows": [window_document(window, now=frame.at) for window in frame.windows],
         "next_window": None if frame.coming is None else window_document(frame.coming, now=frame.at),
         "quiescence": None if frame.report is None else quiescence_document(frame.report),
-        "jobs": None,
     }
 
 

@@ -55,7 +55,7 @@ def _draw(frame: Frame) -> RenderableType:
         lines.append(_text(f"next  {_window(frame.coming)}", "cyan"))
     if frame.report is None:
         return Group(*lines)
-    return Group(*lines, *_verdict(frame.report), _table(frame.report), _text("jobs are not tracked yet", "dim"))
+    return Group(*lines, *_verdict(frame.report), _table(frame.report))
 
 
 def _verdict(report: QuiescenceReport) -> Iterator[Text]:
@@ -101,7 +101,8 @@ def _row(report: QuiescenceReport, worker: WorkerReport) -> Iterator[Text]:
     yield _text(", ".join(running) or _NONE)
     oldest = acknowledgement.oldest if acknowledgement else None
     yield _text(_NONE if oldest is None else f"{oldest.method:.20} {oldest.path:.80} for {oldest.age:.1f} s")
-    yield _text(_NONE)
+    jobs = acknowledgement.jobs if acknowledgement else {}
+    yield _text(", ".join(f"{count} {kind}" for kind, count in sorted(jobs.items())) or _NONE)
 
 
 def _window(window: MaintenanceWindow) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ..clock import Clock, SystemClock
-from ..gate import Gate, MaintenanceOperationClassifier
+from ..gate import Gate, Guard, MaintenanceOperationClassifier
+from ..model import OperationType
 from ..plugins import PluginManager
 from ..settings import Settings
 from ..stores import Store
+from .jobs import JobTracker
 from .runtime import Runtime
 from .schedule import MaintenanceSchedule
 from .writing import CommandWriter
@@ -45,6 +47,8 @@ class ServiceParts:
             settings, clock=clock or SystemClock(), store=store, plugins=plugins, framework=framework
         )
         self._writer = CommandWriter(self._runtime)
+        self._jobs = JobTracker(self._runtime, guard=self.guard)
+        self._runtime.count_jobs = self._jobs.counts_here
 
     @property
     def settings(self) -> Settings:
@@ -75,6 +79,14 @@ class ServiceParts:
         """Say what this process runs; for adapters, before the first request."""
         self._runtime.adopt_framework(framework)
 
+    def guard(self, operation: OperationType | str) -> Guard:
+        """Return a context manager and decorator for what only the code knows to be an operation of this type.
+
+        Raises:
+            InvalidValueError: no such type is known.
+        """
+        return Guard(self.gate, self.classifier.operation(operation))
+
     def start(self) -> None:
         """Register this process now rather than at its first request; may wait for the store, bounded."""
         self.gate.revive()
@@ -83,6 +95,11 @@ class ServiceParts:
         """Take this process off the list of workers; it comes back with its next request."""
         if self._runtime.agent is not None:
             self._runtime.agent.stop()
+
+    @property
+    def jobs(self) -> JobTracker:
+        """The jobs that the application runs by itself."""
+        return self._jobs
 
     @property
     def schedule(self) -> MaintenanceSchedule:

@@ -43,6 +43,7 @@ def judge_quiescence(
     confirmed: list[str] = []
     unconfirmed: list[str] = []
     in_flight: Counter[str] = Counter()
+    jobs: Counter[str] = Counter()
     if not windows:
         obstacles.append("no window is open that refuses anything")
     if not store_age >= SETTLE_SECONDS:
@@ -51,6 +52,7 @@ def judge_quiescence(
         acknowledgement = report.acknowledgement
         if acknowledgement is not None:
             in_flight.update(acknowledgement.in_flight)
+            jobs.update(acknowledgement.jobs)
         problem = _unconfirmed_because(report, state.revision, windows)
         if problem is not None:
             unconfirmed.append(report.worker.id)
@@ -72,6 +74,7 @@ def judge_quiescence(
         quiesced=not obstacles,
         obstacles=tuple(obstacles),
         windows=windows,
+        jobs=dict(jobs),
         holds_until=min(ends, default=None),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..clock import Clock
 from ..gate import Agent, Board, Gate, MaintenanceOperationClassifier, Policy
@@ -40,6 +40,8 @@ class Runtime:
         self._gate: Gate | None = None
         self._agent: Agent | None = None
         self._lifecycle: Lifecycle | None = None
+        self.count_jobs: Callable[[], Mapping[str, int]] = dict
+        """Says which tracked jobs this process runs."""
         self._board: Board | None = None
         self._board_problem = ""
         self.store = store or open_store(
@@ -150,6 +152,7 @@ class Runtime:
                 lifecycle.step(gate.snapshot.state, actor=f"worker:{worker.id}")
 
         agent.on_lead = lead
+        agent.count_jobs = self.count_jobs
         return agent
 
 

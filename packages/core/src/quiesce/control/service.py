@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from ..gate import Guard
 from ..model import (
     CountKey,
     Decision,
@@ -225,9 +224,12 @@ class EnhancedMaintenanceModeService(ServiceParts):
                 now=now,
                 operations=operations,
                 is_stale=gate.is_stale,
+                active_jobs=self.jobs.total_lately(),
                 is_enforcing=self.settings.enabled,
             )
-        return describe_status(self._runtime.committer.load(), now=now, operations=operations, is_stale=False)
+        state = self._runtime.committer.load()
+        active_jobs = sum(self.jobs.counts().values())
+        return describe_status(state, now=now, operations=operations, is_stale=False, active_jobs=active_jobs)
 
     def blocked_counts(self) -> Mapping[CountKey, int]:
         """Return how often what was refused, passed or would have been, over all workers.
@@ -281,14 +283,6 @@ class EnhancedMaintenanceModeService(ServiceParts):
         gate = self._runtime.gate
         gate.adopt(self._runtime.committer.load())
         return gate.explain(method.upper(), path)
-
-    def guard(self, operation: OperationType | str) -> Guard:
-        """Return a context manager and decorator for what only the code knows to be an operation of this type.
-
-        Raises:
-            InvalidValueError: no such type is known.
-        """
-        return Guard(self.gate, self.classifier.operation(operation))
 
 
 def _named(state: MaintenanceState, ids: Sequence[str]) -> tuple[MaintenanceWindow, ...]:

@@ -28,7 +28,7 @@ class MaintenanceStatus:
         estimated_completion: start plus estimate.
         ends_at: when it times out.
         blocked_operations: types that are refused now.
-        active_jobs_count: background jobs that still run.
+        active_jobs_count: tracked jobs that run, over all workers, as of the last second or two.
         message: one sentence for users.
         revision: the state's revision.
         windows: the open windows, strictest first.
@@ -58,6 +58,7 @@ def describe_status(
     now: datetime,
     operations: Iterable[OperationType],
     is_stale: bool,
+    active_jobs: int,
     is_enforcing: bool = True,
 ) -> MaintenanceStatus:
     """Return the status of a state at ``now``.
@@ -67,6 +68,7 @@ def describe_status(
         now: the time (UTC).
         operations: all the types there are.
         is_stale: whether this is the last known state of a store that does not answer.
+        active_jobs: how many tracked jobs run.
         is_enforcing: whether this process refuses anything at all.
     """
     judged = effective(state, now)
@@ -81,7 +83,7 @@ def describe_status(
         estimated_completion=leading.estimated_completion if leading else None,
         ends_at=leading.closes_at if leading else None,
         blocked_operations=judged.blocked(operations) if is_enforcing else (),
-        active_jobs_count=0,
+        active_jobs_count=active_jobs,
         message=describe_to_users(judged) if is_enforcing else "",
         revision=state.revision,
         windows=judged.windows,

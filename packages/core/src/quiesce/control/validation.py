@@ -17,6 +17,7 @@ MOST_ANNOUNCEMENTS = 10
 LEASE_RENEWAL_SECONDS = 2.0
 """How often the holder of a window renews its lease."""
 
+_KIND = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INVISIBLE = frozenset({"Cf", "Zs"})
@@ -91,6 +92,13 @@ def check_id(id_: object) -> str:
     if not isinstance(id_, str) or not _ID.fullmatch(id_):
         raise InvalidValueError("id", f"{id_!r:.80} is not made of 1 to 40 letters, digits, '-' and '_'")
     return id_
+
+
+def check_job_kind(kind: object) -> str:
+    """Return what a job does: 1 to 64 letters, digits, ``-``, ``_``, ``.`` or ``:``."""
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise InvalidValueError("kind", f"{kind!r:.80} is not made of 1 to 64 letters, digits, '-', '_', '.' and ':'")
+    return kind
 
 
 def check_announcements(announce: object) -> tuple[timedelta, ...]:

@@ -8,7 +8,8 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from ..clock import Clock
 from ..model import (
@@ -58,6 +59,8 @@ class Agent:
     ) -> None:
         self.on_lead: Callable[[], None] | None = None
         """Called once a heartbeat in the one worker that leads; must return at once."""
+        self.count_jobs: Callable[[], Mapping[str, int]] = dict
+        """Says which jobs this process runs; must return at once."""
         self._store = store
         self._gate = gate
         self._clock = clock
@@ -190,7 +193,7 @@ class Agent:
 
     def _acknowledge(self) -> Acknowledgement:
         self._looked_at = self._gate.renew()  # before the count: what comes between is looked at in the next turn
-        return self._gate.acknowledge()
+        return replace(self._gate.acknowledge(), jobs=self.count_jobs())
 
     @property
     def _me(self) -> WorkerInfo:
@@ -225,14 +228,17 @@ class Agent:
     def _is_settled(self) -> bool:
         """Whether the last report still holds, so that an idle worker's poll costs next to nothing."""
         gate, written = self._gate, self._written
-        return written is not None and not written.in_flight and gate.snapshot is self._looked_at and not gate.has_news
+        if written is None or written.in_flight or gate.snapshot is not self._looked_at or gate.has_news:
+            return False
+        return written.jobs == self.count_jobs()
 
     def _differs(self, acknowledgement: Acknowledgement) -> bool:
         written = self._written
-        return written is None or (written.revision, written.windows, written.in_flight) != (
+        return written is None or (written.revision, written.windows, written.in_flight, written.jobs) != (
             acknowledgement.revision,
             acknowledgement.windows,
             acknowledgement.in_flight,
+            acknowledgement.jobs,
         )
 
     def _report(
@@ -264,7 +270,7 @@ class Agent:
     def _say_goodbye(self) -> None:
         if not self._is_registered:
             return
-        self._report(self._gate.acknowledge(), lease_seconds=0.0)
+        self._report(self._acknowledge(), lease_seconds=0.0)
         self._store.resign(self._me.id)
         if not self._gate.in_flight:  # else a sibling takes it off the list when the process is gone
             self._store.deregister(self._me.id)

@@ -76,6 +76,7 @@ def encode_acknowledgement(acknowledgement: Acknowledgement) -> bytes:
             "bypassing": acknowledgement.bypassing,
             "oldest": None if oldest is None else [oldest.method, oldest.path, oldest.age],
             "is_stale": acknowledgement.is_stale,
+            "jobs": dict(acknowledgement.jobs),
         }
     )
 
@@ -91,6 +92,7 @@ def decode_acknowledgement(data: bytes | str) -> Acknowledgement:
             bypassing=int(raw["bypassing"]),
             oldest=None if raw["oldest"] is None else RequestInFlight(*raw["oldest"]),
             is_stale=bool(raw["is_stale"]),
+            jobs={str(kind): int(count) for kind, count in raw["jobs"].items()},
         )
 
     return _decode("acknowledgement", data, build)

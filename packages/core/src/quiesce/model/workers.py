@@ -53,6 +53,7 @@ class Acknowledgement:
         bypassing: requests of admins and bypass passes in flight; shown, not waited for.
         oldest: the oldest of ``in_flight``.
         is_stale: whether the process has lost touch with the store.
+        jobs: tracked jobs that run, by kind.
     """
 
     revision: int
@@ -61,6 +62,7 @@ class Acknowledgement:
     bypassing: int = 0
     oldest: RequestInFlight | None = None
     is_stale: bool = False
+    jobs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class QuiescenceReport:
         confirmed: ids of workers that acknowledged and run nothing that is refused.
         unconfirmed: ids of workers of which that is not known; never counted as quiet.
         in_flight: refused requests still running, by type, over all workers.
+        jobs: tracked jobs that run, by kind, over all workers; those that the windows refuse are in flight too.
         quiesced: whether nothing refused runs anywhere, confirmed by every listed worker.
         windows: the windows that refuse something, which it is about.
         obstacles: what stands in the way, in words, each naming its worker.
@@ -119,4 +122,5 @@ class QuiescenceReport:
     quiesced: bool
     obstacles: tuple[str, ...]
     windows: tuple[MaintenanceWindow, ...] = ()
+    jobs: Mapping[str, int] = field(default_factory=dict)
     holds_until: datetime | None = None

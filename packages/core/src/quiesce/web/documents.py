@@ -86,6 +86,7 @@ def quiescence_document(report: QuiescenceReport) -> dict[str, Any]:
         "confirmed": list(report.confirmed),
         "unconfirmed": list(report.unconfirmed),
         "in_flight": dict(report.in_flight),
+        "jobs": dict(report.jobs),
         "obstacles": list(report.obstacles),
         "workers": [_worker_document(worker) for worker in report.workers],
     }
