@@ -19,7 +19,7 @@ from typing import Any
 from .field import WRITE
 from .stores import make_service
 
-_MOST_DECISIONS = 4_000_000
+_MOST_DECISIONS = 12_000_000
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 60.0
 _SIGHT_SECONDS = 2.0
