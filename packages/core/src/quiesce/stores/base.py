@@ -17,6 +17,7 @@ from ..model import (
     WorkerInfo,
     WorkerReport,
 )
+from .items import Items
 
 SILENT_SECONDS = 2.0
 """After so long without a report a worker is named to those that do report: two heartbeats."""
@@ -131,6 +132,10 @@ class Store(Protocol):
 
     def drop_lease(self, window_id: str) -> None:
         """Forget the renewals of a lease that nobody holds any more."""
+
+    @property
+    def items(self) -> Items:
+        """The collections beside the state."""
 
     def age(self) -> float:
         """Return the seconds since the store was created or last lost its contents, by its own clock."""

@@ -27,6 +27,7 @@ from ..model import (
 from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
 from .commits import check_commit, events_after, follows
 from .doorbell import Doorbell
+from .memory_items import MemoryItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class MemoryStore:
         self._workers: dict[str, _Entry] = {}
         self._batches: dict[str, int] = {}
         self._counts: dict[CountKey, int] = {}
+        self._items = MemoryItems(self._open)
         self._leader = ""
         self._leads_until = 0.0
 
@@ -175,6 +177,11 @@ class MemoryStore:
         """Forget the renewals of a lease."""
         with self._open():
             self._renewals.pop(window_id, None)
+
+    @property
+    def items(self) -> MemoryItems:
+        """The collections beside the state."""
+        return self._items
 
     def age(self) -> float:
         """Return the seconds since the store was made."""

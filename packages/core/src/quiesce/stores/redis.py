@@ -43,6 +43,7 @@ from .commits import check_commit, events_after
 from .redis_address import parse_address
 from .redis_client import RedisClient
 from .redis_connect import connect
+from .redis_items import RedisItems
 from .redis_subscription import Subscription
 from .runtime_folder import runtime_folder
 
@@ -200,6 +201,11 @@ class RedisStore:
     def drop_lease(self, window_id: str) -> None:
         """Forget the renewals of a lease."""
         self._ready().command("HDEL", "leases", window_id)
+
+    @property
+    def items(self) -> RedisItems:
+        """The collections beside the state."""
+        return RedisItems(self._ready())
 
     def age(self) -> float:
         """Return the seconds since this store's keys were first written, or since the first call of this."""

@@ -42,6 +42,7 @@ from .commits import check_commit, events_after, follows
 from .doorbell import Doorbell
 from .sqlite_database import Database
 from .sqlite_files import check_location
+from .sqlite_items import SqliteItems
 
 
 class SqliteStore:
@@ -62,6 +63,7 @@ class SqliteStore:
         check_location(self._path)
         self._service = service_name
         self._database = Database(self._path, service=service_name)
+        self._items = SqliteItems(self._database, service=service_name)
         self._bell = Doorbell()
 
     @property
@@ -234,6 +236,11 @@ class SqliteStore:
         """Forget the renewals of a lease."""
         with self._database.writing() as connection:
             connection.execute("DELETE FROM leases WHERE service = ? AND window_id = ?", (self._service, window_id))
+
+    @property
+    def items(self) -> SqliteItems:
+        """The collections beside the state."""
+        return self._items
 
     def age(self) -> float:
         """Return the seconds since the file was made."""

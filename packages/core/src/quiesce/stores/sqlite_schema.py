@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from ..model import MaintenanceState, StoreCorruptError, StoreError, StoreUnreachableError
@@ -9,7 +10,7 @@ from ..model.codec import encode_state
 
 APPLICATION_ID = 0x51756965
 """``Quie``: tells our files from other applications' (SQLite file format, offset 68)."""
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE state (service TEXT PRIMARY KEY, revision INTEGER NOT NULL, commit_id TEXT NOT NULL,
@@ -25,6 +26,9 @@ CREATE TABLE workers (service TEXT, id TEXT, body BLOB NOT NULL, acknowledgement
 CREATE TABLE counts (service TEXT, key BLOB, count INTEGER NOT NULL, PRIMARY KEY (service, key)) WITHOUT ROWID;
 CREATE TABLE leader (service TEXT PRIMARY KEY, worker_id TEXT NOT NULL, boot TEXT NOT NULL,
                      until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE items (service TEXT, collection TEXT, key TEXT, body BLOB NOT NULL, boot TEXT NOT NULL,
+                    put_at REAL NOT NULL, turn INTEGER NOT NULL, PRIMARY KEY (service, collection, key)) WITHOUT ROWID;
+CREATE INDEX items_by_turn ON items (service, collection, turn);
 CREATE VIEW configuration (key, value, description) AS
 WITH opened AS (
   SELECT state.service AS service, item.value AS body, row_number() OVER (
@@ -54,7 +58,7 @@ UNION ALL SELECT prefix || 'maintenance_mode_type', coalesce(json_extract(body, 
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables unless they are there; expects an autocommit connection.
+    """Make the tables, or those that a file of an older version lacks; expects an autocommit connection.
 
     Raises:
         StoreError: a newer version of Quiesce made the file.
@@ -68,7 +72,9 @@ def prepare(connection: sqlite3.Connection) -> None:
     try:
         if not _is_ready(connection):
             for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
+                connection.execute(
+                    re.sub(r"^CREATE (TABLE|INDEX|VIEW) ", r"CREATE \1 IF NOT EXISTS ", statement.strip())
+                )
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
@@ -93,7 +99,7 @@ def _is_ready(connection: sqlite3.Connection) -> bool:
     if application == APPLICATION_ID:
         if version > VERSION:
             raise StoreError(f"the database was made by a newer version of Quiesce (schema {version}, known {VERSION})")
-        return True
+        return bool(version == VERSION)
     if tables:
         raise StoreCorruptError("the database belongs to another application; give Quiesce a file of its own")
     return False

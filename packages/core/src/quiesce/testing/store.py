@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .store_commits import CommitContract
+from .store_items import ItemContract
 from .store_processes import ProcessContract
 from .store_workers import WorkerContract
 
 
-class StoreContract(CommitContract, WorkerContract, ProcessContract):
+class StoreContract(CommitContract, WorkerContract, ItemContract, ProcessContract):
     """What every ``Store`` promises, one test a promise.
 
     Subclass it in a test module, and give it two pytest fixtures::
