@@ -66,7 +66,7 @@ def refuses(state: MaintenanceState, operation: OperationType, now: datetime) ->
         covered = (
             window.mode in operation.blocked_in if window.operations is None else operation.name in window.operations
         )
-        if covered:
+        if covered and operation != OperationType.AUTHENTICATION:  # refused to nobody at the door
             return True
     return False
 

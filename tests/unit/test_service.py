@@ -56,6 +56,7 @@ def test_a_cycle_leaves_a_record_of_each_step(any_service: Service, clock: FakeC
     ]
     assert "Database optimization" in records[0].detail
     assert "2031-05-04T14:00:00Z" in records[0].detail
+    assert "sessions: revoke" in records[0].detail
     assert "60 s" in records[1].detail
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from ._version import __version__
 from .clock import Clock, SystemClock
-from .control import Agenda, EnhancedMaintenanceModeService, MaintenanceSchedule, MaintenanceStatus, PlanFields
+from .control import (
+    Agenda,
+    EnhancedMaintenanceModeService,
+    MaintenanceSchedule,
+    MaintenanceSessionManager,
+    MaintenanceStatus,
+    PlanFields,
+)
 from .gate import Caller, Gate, Guard, MaintenanceOperationClassifier, current_caller, operation
 from .gate.marks import operation_of
 from .model import (
@@ -17,6 +24,11 @@ from .model import (
     Heartbeat,
     IdTakenError,
     InvalidValueError,
+    JobCounts,
+    JobFate,
+    JobHold,
+    JobRecord,
+    JobStop,
     Lease,
     MaintenanceEvent,
     MaintenanceState,
@@ -35,12 +47,17 @@ from .model import (
     RequestInfo,
     RevisionConflictError,
     Schedule,
+    SessionEpoch,
+    SessionInvalidation,
+    SessionPolicy,
+    SessionVerdict,
     SettingsError,
     StoreCorruptError,
     StoreError,
     StoreUnreachableError,
     StoreURLError,
     UnknownWorkerError,
+    UserRevocation,
     WindowOpenError,
     effective,
 )
@@ -69,10 +86,16 @@ __all__ = [
     "Heartbeat",
     "IdTakenError",
     "InvalidValueError",
+    "JobCounts",
+    "JobFate",
+    "JobHold",
+    "JobRecord",
+    "JobStop",
     "Lease",
     "MaintenanceEvent",
     "MaintenanceOperationClassifier",
     "MaintenanceSchedule",
+    "MaintenanceSessionManager",
     "MaintenanceState",
     "MaintenanceStatus",
     "MaintenanceStatusAPI",
@@ -94,6 +117,10 @@ __all__ = [
     "RevisionConflictError",
     "Route",
     "Schedule",
+    "SessionEpoch",
+    "SessionInvalidation",
+    "SessionPolicy",
+    "SessionVerdict",
     "Settings",
     "SettingsError",
     "Store",
@@ -103,6 +130,7 @@ __all__ = [
     "StoreUnreachableError",
     "SystemClock",
     "UnknownWorkerError",
+    "UserRevocation",
     "WindowOpenError",
     "__version__",
     "current_caller",

@@ -15,6 +15,7 @@ from ..model import (
     MaintenanceWindow,
     Mode,
     NoOpenWindowError,
+    SessionPolicy,
     WindowOpenError,
     effective,
 )
@@ -37,6 +38,7 @@ class EnableCommand:
     ticket: str = ""
     lease: Lease | None = None
     may_overlap: bool = False
+    sessions: SessionPolicy | None = None
 
 
 def open_window(state: MaintenanceState, command: EnableCommand, *, now: datetime) -> MaintenanceWindow:
@@ -73,6 +75,7 @@ def open_window(state: MaintenanceState, command: EnableCommand, *, now: datetim
         notify_users=command.notify_users,
         ticket=command.ticket,
         lease=command.lease,
+        sessions=command.sessions,
     )
 
 
@@ -135,4 +138,4 @@ def without_windows(state: MaintenanceState, ids: Iterable[str]) -> MaintenanceS
         for schedule in state.schedules
     )
     windows = tuple(window for window in state.windows if window.id not in gone)
-    return MaintenanceState(state.revision + 1, windows, schedules)
+    return replace(state, revision=state.revision + 1, windows=windows, schedules=schedules)

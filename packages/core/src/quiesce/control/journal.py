@@ -69,4 +69,4 @@ def describe_opening(window: MaintenanceWindow) -> str:
     if window.allowed_operations:
         covered += f" but {', '.join(sorted(window.allowed_operations))}"
     ends = "no timeout" if window.ends_at is None else f"until {window.ends_at:%Y-%m-%dT%H:%M:%SZ} at the latest"
-    return f"{window.mode}: {window.reason} (covers {covered}; {ends})"
+    return f"{window.mode}: {window.reason} (covers {covered}; {ends}; sessions: {window.session_policy})"

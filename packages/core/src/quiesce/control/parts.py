@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..clock import Clock, SystemClock
 from ..gate import Gate, Guard, MaintenanceOperationClassifier
+from ..gate.listening import Listener
 from ..model import OperationType
 from ..plugins import PluginManager
 from ..settings import Settings
@@ -11,6 +12,7 @@ from ..stores import Store
 from .jobs import JobTracker
 from .runtime import Runtime
 from .schedule import MaintenanceSchedule
+from .sessions import MaintenanceSessionManager
 from .writing import CommandWriter
 
 
@@ -47,6 +49,7 @@ class ServiceParts:
             settings, clock=clock or SystemClock(), store=store, plugins=plugins, framework=framework
         )
         self._writer = CommandWriter(self._runtime)
+        self._sessions: MaintenanceSessionManager | None = None
         self._jobs = JobTracker(self._runtime, guard=self.guard)
         self._runtime.count_jobs = self._jobs.counts_here
 
@@ -100,6 +103,19 @@ class ServiceParts:
     def jobs(self) -> JobTracker:
         """The jobs that the application runs by itself."""
         return self._jobs
+
+    @property
+    def sessions(self) -> MaintenanceSessionManager:
+        """The sessions of the application's users."""
+        if self._sessions is None:
+            self._sessions = MaintenanceSessionManager(self._runtime, writer=self._writer)
+        return self._sessions
+
+    def on_change(self, listener: Listener) -> None:
+        """Have the listener called with what is in force, in this process, whenever that has changed."""
+        _ = self.gate
+        if self._runtime.agent is not None:
+            self._runtime.agent.listeners.add(listener)
 
     @property
     def schedule(self) -> MaintenanceSchedule:

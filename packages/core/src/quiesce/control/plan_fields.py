@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from ..model import InvalidValueError, MaintenanceWindow, Mode, OperationType, Schedule
+from ..model import InvalidValueError, MaintenanceWindow, Mode, OperationType, Schedule, SessionPolicy
 from .planning import Plan
 from .recurrence import check_zone, to_instant
 from .validation import (
@@ -17,6 +17,7 @@ from .validation import (
     check_mode,
     check_moment,
     check_reason,
+    check_session_policy,
     check_ticket,
 )
 
@@ -42,6 +43,7 @@ class PlanFields(TypedDict, total=False):
         notify_users: whether users are told.
         ticket: a link or number.
         owner: whose window it is; the actor unless given.
+        sessions: ``revoke``, ``suspend`` or ``keep``; ``None``: what a window does that says nothing.
     """
 
     reason: str
@@ -58,6 +60,7 @@ class PlanFields(TypedDict, total=False):
     notify_users: bool
     ticket: str
     owner: str
+    sessions: SessionPolicy | str | None
 
 
 def checked_plan(
@@ -87,6 +90,7 @@ def checked_plan(
         "notify_users": ("notify_users", bool),
         "ticket": ("ticket", check_ticket),
         "owner": ("owner", lambda value: check_actor(value, field="owner")),
+        "sessions": ("sessions", check_session_policy),
     }
     given: dict[str, Any] = dict(fields)
     timeout, end = given.pop("timeout", None), given.pop("end", None)
@@ -137,6 +141,7 @@ def plan_of(planned: MaintenanceWindow | Schedule) -> Plan:
         announce=planned.announce,
         notify_users=planned.notify_users,
         ticket=planned.ticket,
+        sessions=planned.sessions,
     )
 
 

@@ -14,6 +14,7 @@ from ..model import (
     Mode,
     NoSuchWindowError,
     Schedule,
+    SessionPolicy,
     WindowOpenError,
 )
 from .commands import with_windows
@@ -48,6 +49,7 @@ class Plan:
     announce: tuple[timedelta, ...]
     notify_users: bool
     ticket: str
+    sessions: SessionPolicy | None
 
 
 def make_window(plan: Plan, *, now: datetime) -> MaintenanceWindow:
@@ -70,6 +72,7 @@ def make_window(plan: Plan, *, now: datetime) -> MaintenanceWindow:
         notify_users=plan.notify_users,
         ticket=plan.ticket,
         announce=plan.announce,
+        sessions=plan.sessions,
         # Who plans less than a day ahead is not told at once that it starts in a day.
         raised=frozenset(announcement_mark(before) for before in plan.announce if start - before <= now),
     )
@@ -100,6 +103,7 @@ def make_schedule(plan: Plan, *, now: datetime, may_have_begun: bool = False) ->
         notify_users=plan.notify_users,
         ticket=plan.ticket,
         announce=plan.announce,
+        sessions=plan.sessions,
     )
     filled = fill(schedule, now=now)
     if not filled.occurrences:

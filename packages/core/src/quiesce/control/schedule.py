@@ -92,6 +92,7 @@ class MaintenanceSchedule:
             announce=(),
             notify_users=True,
             ticket="",
+            sessions=None,
         )
         plan = checked_plan(
             empty,

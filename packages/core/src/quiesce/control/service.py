@@ -16,6 +16,7 @@ from ..model import (
     Mode,
     OperationType,
     QuiescenceReport,
+    SessionPolicy,
     WorkerReport,
 )
 from .commands import EnableCommand
@@ -31,6 +32,7 @@ from .validation import (
     check_lease,
     check_mode,
     check_reason,
+    check_session_policy,
     check_ticket,
 )
 from .window_changes import enabled, ended, extended, noted_quiesced
@@ -55,6 +57,7 @@ class EnhancedMaintenanceModeService(ServiceParts):
         notify_users: bool = True,
         ticket: str = "",
         overlap: bool = False,
+        sessions: SessionPolicy | str | None = None,
         lease: Lease | None = None,
     ) -> MaintenanceWindow:
         """Open a window now, and return it once it is committed and shown to this machine.
@@ -72,6 +75,8 @@ class EnhancedMaintenanceModeService(ServiceParts):
             notify_users: whether users are told.
             ticket: a link or number.
             overlap: open it although another window of this mode is open.
+            sessions: ``revoke``, ``suspend`` or ``keep`` those of everyone but admins; ``None``: revoke,
+                or keep them if only chosen operations are covered.
             lease: for a program that holds the window; see ``hold``.
 
         Raises:
@@ -93,6 +98,7 @@ class EnhancedMaintenanceModeService(ServiceParts):
             ticket=check_ticket(ticket),
             lease=None if lease is None else check_lease(lease),
             may_overlap=overlap,
+            sessions=check_session_policy(sessions),
         )
 
         keep = self.settings.cleanup_interval
@@ -114,6 +120,7 @@ class EnhancedMaintenanceModeService(ServiceParts):
         allow: Iterable[OperationType | str] | None = None,
         ticket: str = "",
         overlap: bool = False,
+        sessions: SessionPolicy | str | None = None,
         notify_users: bool = True,
         lease_seconds: float = 30.0,
         release_on_failure: bool = False,
@@ -133,6 +140,7 @@ class EnhancedMaintenanceModeService(ServiceParts):
             allow: types that pass all the same.
             ticket: a link or number.
             overlap: open it although another window of this mode is open.
+            sessions: what becomes of the sessions of everyone but admins; ``None``: they are kept.
             notify_users: whether users are told.
             lease_seconds: after so long without a renewal the holder is taken for lost; at least 6.
             release_on_failure: whether the window ends when the holder fails or is lost.
@@ -149,6 +157,7 @@ class EnhancedMaintenanceModeService(ServiceParts):
             allow=allow,
             ticket=ticket,
             overlap=overlap,
+            sessions=sessions,
             notify_users=notify_users,
             lease=Lease(holder=name, seconds=lease_seconds, releases=release_on_failure),
             actor=actor,

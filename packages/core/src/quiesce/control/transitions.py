@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..model import EventKind, MaintenanceState, MaintenanceWindow
+from ..model import EventKind, MaintenanceState, MaintenanceWindow, SessionPolicy
 from .commands import with_windows
 from .journal import Journal
 
@@ -52,6 +52,7 @@ def raise_transitions(
 ) -> MaintenanceState:
     """Return the state with the marks of what was raised, at the same revision; a lost holder's window may end."""
     changed: dict[str, MaintenanceWindow] = {}
+    current = state
     for transition in due:
         window = changed.get(transition.window.id, transition.window)
         window = replace(window, raised=window.raised | transition.marks)
@@ -60,8 +61,17 @@ def raise_transitions(
         if transition.kind is EventKind.HOLDER_LOST and lease is not None and lease.releases:
             window = replace(window, ended_at=now, raised=window.raised | {EventKind.ENDED})
             journal.tell(EventKind.ENDED, window, detail="released because its holder was lost")
+        if transition.kind is EventKind.STARTED:
+            current = with_session_policy(current, window, at=now)
         changed[window.id] = window
-    return replace(with_windows(state, changed.values()), revision=state.revision) if changed else state
+    return replace(with_windows(current, changed.values()), revision=state.revision) if changed else state
+
+
+def with_session_policy(state: MaintenanceState, window: MaintenanceWindow, *, at: datetime) -> MaintenanceState:
+    """Return the state in which a window that has started did to sessions what it does to them."""
+    if not window.mode.is_enforced or window.session_policy is not SessionPolicy.REVOKE:
+        return state
+    return replace(state, sessions=state.sessions.revoked(at=at))
 
 
 def _due(

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from ..model import InvalidValueError, Lease, Mode, OperationType
+from ..model import InvalidValueError, Lease, Mode, OperationType, SessionPolicy
 
 LONGEST_REASON = 1000
 """In characters."""
@@ -36,12 +36,27 @@ def check_actor(actor: object, *, field: str = "actor") -> str:
     return _check_text(field, actor, longest=200)
 
 
+def check_user(user_id: object) -> str:
+    """Return the application's own id of a user: 1 to 200 printable characters."""
+    return _check_text("user", user_id, longest=200)
+
+
 def check_mode(mode: object) -> Mode:
     """Return the mode that a name stands for."""
     try:
         return Mode(mode)  # type: ignore[arg-type]  # anything may come from a client; the lookup refuses it
     except ValueError:
         raise InvalidValueError("mode", f"{mode!r:.80} is none of {', '.join(Mode)}") from None
+
+
+def check_session_policy(policy: object) -> SessionPolicy | None:
+    """Return what a window does to sessions; ``None`` stays: what such a window does by itself."""
+    if policy is None:
+        return None
+    try:
+        return SessionPolicy(policy)  # type: ignore[arg-type]  # anything may come from a client; the lookup refuses it
+    except ValueError:
+        raise InvalidValueError("sessions", f"{policy!r:.80} is none of {', '.join(SessionPolicy)}") from None
 
 
 def check_duration(field: str, duration: object) -> timedelta | None:

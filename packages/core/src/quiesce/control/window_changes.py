@@ -13,7 +13,7 @@ from ..model import EventKind, MaintenanceState, MaintenanceWindow
 from .commands import EnableCommand, choose_open, extend_window, open_window, with_windows, without_windows
 from .journal import Journal, describe_opening
 from .lifecycle import forgettable
-from .transitions import due_transitions, raise_transitions
+from .transitions import due_transitions, raise_transitions, with_session_policy
 
 
 def enabled(
@@ -23,7 +23,8 @@ def enabled(
     window = open_window(state, command, now=now)
     journal.tell(EventKind.STARTED, window, action="window.enabled", detail=describe_opening(window))
     over = forgettable(state, now, keep_ended=keep_ended)
-    return with_windows(without_windows(state, over), [replace(window, raised=frozenset({EventKind.STARTED}))])
+    current = with_session_policy(without_windows(state, over), window, at=now)
+    return with_windows(current, [replace(window, raised=frozenset({EventKind.STARTED}))])
 
 
 def ended(

@@ -22,6 +22,7 @@ from ..model import (
 from ..stores.base import Change, Store
 from .board_keeping import BoardKeeper
 from .gate import Gate
+from .listening import Listeners
 from .outgoing import OutgoingCounts
 from .processes import describe_this_process
 from .reaping import Reaper
@@ -68,6 +69,8 @@ class Agent:
         """What this process runs, as it will be registered."""
         self._test_log_level = test_log_level
         self._gone_after = max(gone_after, LEASE_SECONDS)
+        self.listeners = Listeners()
+        """Told on this thread when what is in force has changed."""
         self._board = BoardKeeper(store=store, gate=gate)
         self._make_locks()
         self._rearm()
@@ -155,6 +158,7 @@ class Agent:
                 # A plugin's store may raise anything, and without this thread the worker would be lost to the proof.
                 logger.exception("store %s failed in an unforeseen way", self._store.url)
                 self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
+            self.listeners.tell(self._gate.snapshot)
             if leads and self.on_lead is not None:
                 self.on_lead()
             change = self._store.wait_for_change(timeout_seconds=POLL_SECONDS)

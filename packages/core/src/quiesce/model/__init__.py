@@ -25,6 +25,7 @@ from .errors import (
     WindowOpenError,
 )
 from .events import EventKind, MaintenanceEvent
+from .jobs import JobCounts, JobFate, JobHold, JobRecord, JobStop
 from .leases import Lease
 from .lineage import merged, stamped
 from .modes import Mode
@@ -33,6 +34,7 @@ from .records import AuditRecord, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
 from .schedules import Schedule
+from .sessions import SessionEpoch, SessionInvalidation, SessionPolicy, SessionVerdict, UserRevocation
 from .state import MOST_COMMITS, EffectiveMaintenance, MaintenanceState, effective
 from .windows import MaintenanceWindow
 from .workers import Acknowledgement, Heartbeat, QuiescenceReport, RequestInFlight, WorkerInfo, WorkerReport
@@ -53,6 +55,11 @@ __all__ = [
     "Heartbeat",
     "IdTakenError",
     "InvalidValueError",
+    "JobCounts",
+    "JobFate",
+    "JobHold",
+    "JobRecord",
+    "JobStop",
     "Lease",
     "MaintenanceEvent",
     "MaintenanceState",
@@ -74,12 +81,17 @@ __all__ = [
     "Rule",
     "RuleKind",
     "Schedule",
+    "SessionEpoch",
+    "SessionInvalidation",
+    "SessionPolicy",
+    "SessionVerdict",
     "SettingsError",
     "StoreCorruptError",
     "StoreError",
     "StoreURLError",
     "StoreUnreachableError",
     "UnknownWorkerError",
+    "UserRevocation",
     "WindowOpenError",
     "WorkerInfo",
     "WorkerReport",

@@ -9,22 +9,33 @@ from typing import Any, TypeVar
 from .decisions import Outcome
 from .errors import StoreCorruptError
 from .events import EventKind, MaintenanceEvent
-from .plan_codec import schedule_members, schedule_of, time_of, time_text, window_members, window_of
+from .plan_codec import (
+    epoch_members,
+    epoch_of,
+    schedule_members,
+    schedule_of,
+    time_of,
+    time_text,
+    window_members,
+    window_of,
+)
 from .records import AuditRecord, CountKey
+from .sessions import FIRST_EPOCH
 from .state import MaintenanceState, revision_of
 from .workers import Acknowledgement, RequestInFlight, WorkerInfo
 
 
 def encode_state(state: MaintenanceState) -> bytes:
     """Return the state as compact UTF-8 JSON."""
-    return _dump(
-        {
-            "revision": state.revision,
-            "windows": [window_members(window) for window in state.windows],
-            "schedules": [schedule_members(schedule) for schedule in state.schedules],
-            "commits": list(state.commits),
-        }
-    )
+    members: dict[str, Any] = {
+        "revision": state.revision,
+        "windows": [window_members(window) for window in state.windows],
+        "schedules": [schedule_members(schedule) for schedule in state.schedules],
+        "commits": list(state.commits),
+    }
+    if state.sessions != FIRST_EPOCH:
+        members["sessions"] = epoch_members(state.sessions)
+    return _dump(members)
 
 
 def decode_state(data: bytes | str) -> MaintenanceState:
@@ -40,6 +51,7 @@ def decode_state(data: bytes | str) -> MaintenanceState:
             tuple(window_of(item) for item in raw["windows"]),
             tuple(schedule_of(item) for item in raw["schedules"]),
             tuple(map(_to_commit, raw["commits"])),
+            epoch_of(raw["sessions"]) if "sessions" in raw else FIRST_EPOCH,
         )
 
     return _decode("state", data, build)

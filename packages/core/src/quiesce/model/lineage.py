@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from .schedules import Schedule
+from .sessions import merged_epochs
 from .state import MOST_COMMITS, MaintenanceState, commit_id, revision_of
 from .windows import MaintenanceWindow
 
@@ -52,6 +53,7 @@ def merged(known: MaintenanceState, stored: MaintenanceState, *, unique: str) ->
         tuple(sorted(windows.values(), key=lambda window: (window.starts_at, window.id))),
         tuple(schedules.values()),
         _newest({*known.commits, *stored.commits, commit_id(revision, unique)}),
+        merged_epochs(known.sessions, stored.sessions),
     )
 
 

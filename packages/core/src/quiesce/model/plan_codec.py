@@ -8,10 +8,11 @@ from typing import Any
 from .leases import Lease
 from .modes import Mode
 from .schedules import Schedule
+from .sessions import SessionEpoch, SessionPolicy, UserRevocation
 from .windows import MaintenanceWindow
 
 _DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(("estimated_seconds", "ends_at", "operations", "schedule_id", "lease", "ended_at")),
+    **dict.fromkeys(("estimated_seconds", "ends_at", "operations", "schedule_id", "lease", "ended_at", "sessions")),
     **{name: [] for name in ("allowed_operations", "announce", "hooks_run", "raised")},
     **dict.fromkeys(("ticket", "created_in"), ""),
     **dict.fromkeys(("is_immediate", "is_exhausted"), False),
@@ -82,6 +83,23 @@ def schedule_of(raw: Any) -> Schedule:
     )
 
 
+def epoch_members(epoch: SessionEpoch) -> list[Any]:
+    """Return the epoch of sessions as what JSON can hold."""
+    users = [[user.user_id, user.generation, time_text(user.at)] for user in epoch.users]
+    return [epoch.generation, epoch.valid_from, time_text(epoch.valid_after), users]
+
+
+def epoch_of(raw: Any) -> SessionEpoch:
+    """Return the epoch of these members; may raise what comes of wrong ones."""
+    generation, valid_from, valid_after, users = raw
+    return SessionEpoch(
+        int(generation),
+        int(valid_from),
+        _time_or_none(valid_after),
+        tuple(UserRevocation(str(user_id), int(number), time_of(at)) for user_id, number, at in users),
+    )
+
+
 def _short(members: dict[str, Any]) -> dict[str, Any]:
     """Return the members without those that say nothing: the whole state must fit onto the board."""
     return {name: value for name, value in members.items() if name not in _DEFAULTS or value != _DEFAULTS[name]}
@@ -102,6 +120,7 @@ def _from_plan(plan: MaintenanceWindow | Schedule) -> dict[str, Any]:
         "ticket": plan.ticket,
         "announce": [before.total_seconds() for before in plan.announce],
         "created_in": plan.created_in,
+        "sessions": None if plan.sessions is None else str(plan.sessions),
     }
 
 
@@ -119,6 +138,7 @@ def _to_plan(raw: Any) -> dict[str, Any]:
         "ticket": str(raw["ticket"]),
         "announce": tuple(timedelta(seconds=before) for before in raw["announce"]),
         "created_in": str(raw["created_in"]),
+        "sessions": None if raw["sessions"] is None else SessionPolicy(raw["sessions"]),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from .modes import Mode
+from .sessions import SessionPolicy
 from .windows import MaintenanceWindow
 
 
@@ -35,6 +36,7 @@ class Schedule:
         ticket: a link or number.
         announce: how long before each start people are told.
         created_in: id of the commit that brought it.
+        sessions: what each window does to sessions; ``None``: as a window that says nothing.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Schedule:
     ticket: str = ""
     announce: tuple[timedelta, ...] = ()
     created_in: str = ""
+    sessions: SessionPolicy | None = None
 
     def window_id(self, start: datetime) -> str:
         """Return the id of the window that starts then: the same in every process."""
@@ -75,6 +78,7 @@ class Schedule:
             ticket=self.ticket,
             announce=self.announce,
             schedule_id=self.id,
+            sessions=self.sessions,
         )
 
     def windows(self) -> Iterator[MaintenanceWindow]:

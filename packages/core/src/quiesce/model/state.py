@@ -9,6 +9,7 @@ from datetime import datetime
 from .modes import Mode
 from .operations import OperationType
 from .schedules import Schedule
+from .sessions import FIRST_EPOCH, SessionEpoch, SessionPolicy
 from .windows import MaintenanceWindow
 
 MOST_COMMITS = 128
@@ -28,12 +29,14 @@ class MaintenanceState:
             something must be remembered.
         schedules: the recurring windows; what they open need not stand in ``windows``.
         commits: ids of the commits that it contains, this one's last; the oldest are dropped. Empty: not known.
+        sessions: up to where sessions are over.
     """
 
     revision: int = 0
     windows: tuple[MaintenanceWindow, ...] = ()
     schedules: tuple[Schedule, ...] = ()
     commits: tuple[str, ...] = ()
+    sessions: SessionEpoch = FIRST_EPOCH
 
     @property
     def commit_id(self) -> str:
@@ -107,6 +110,24 @@ class EffectiveMaintenance:
     def testing(self, operation: OperationType) -> MaintenanceWindow | None:
         """The open test window that would refuse this type, or ``None``."""
         return next((w for w in self.windows if not w.mode.is_enforced and w.covers(operation)), None)
+
+    @property
+    def suspends_sessions(self) -> bool:
+        """Whether the sessions of everyone but admins do not count now.
+
+        So do those that a window revokes, from its start until the commit that notes it.
+        """
+        return any(
+            window.session_policy is SessionPolicy.SUSPEND
+            or (window.session_policy is SessionPolicy.REVOKE and not window.has_revoked_sessions)
+            for window in self.windows
+            if window.mode.is_enforced
+        )
+
+    @property
+    def refusing_logins(self) -> MaintenanceWindow | None:
+        """The strictest open window that lets nobody but admins log in, or ``None``."""
+        return next((w for w in self.windows if w.mode.is_enforced and w.refuses_logins), None)
 
     def blocked(self, operations: Iterable[OperationType]) -> tuple[OperationType, ...]:
         """Those of the given types that some open window refuses."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .events import EventKind
 from .leases import Lease
 from .modes import Mode
 from .operations import OperationType
+from .sessions import SessionPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class MaintenanceWindow:
         hooks_run: names of the hooks that have run for it, so that a new leader runs only the others.
         raised: the events that have been raised for it, so that none is raised twice.
         created_in: id of the commit that brought it; a state that contains that and not the window has dropped it.
+        sessions: what it does to sessions; ``None``: see ``session_policy``.
     """
 
     id: str
@@ -58,6 +61,34 @@ class MaintenanceWindow:
     hooks_run: frozenset[str] = frozenset()
     raised: frozenset[str] = frozenset()
     created_in: str = ""
+    sessions: SessionPolicy | None = None
+
+    @property
+    def session_policy(self) -> SessionPolicy:
+        """What it does to sessions.
+
+        Unless it says so itself, one that covers its mode's operations revokes them. One that covers chosen operations
+        only, is held by a program, or refuses nothing, keeps them.
+        """
+        if self.sessions is not None:
+            return self.sessions
+        is_whole = self.mode.is_enforced and self.operations is None and self.lease is None
+        return SessionPolicy.REVOKE if is_whole else SessionPolicy.KEEP
+
+    @property
+    def has_revoked_sessions(self) -> bool:
+        """Whether the commit that noted its start has been made, and with it sessions were revoked."""
+        return EventKind.STARTED in self.raised
+
+    @property
+    def refuses_logins(self) -> bool:
+        """Whether nobody but admins may log in while it is open."""
+        name = OperationType.AUTHENTICATION.name
+        if name in self.allowed_operations:
+            return False
+        if self.operations is not None and name in self.operations:
+            return True
+        return self.operations is None or self.session_policy is not SessionPolicy.KEEP
 
     @property
     def closes_at(self) -> datetime | None:
@@ -84,7 +115,12 @@ class MaintenanceWindow:
         return self.ended_at is not None or (self.ends_at is not None and self.ends_at <= now)
 
     def covers(self, operation: OperationType) -> bool:
-        """Whether it is about this type of operation, open or not."""
+        """Whether it is about this type of operation, open or not.
+
+        Never about logging in: an administrator must be able to. ``refuses_logins`` says what becomes of others.
+        """
+        if operation.name == OperationType.AUTHENTICATION.name:
+            return False
         if operation.name in self.allowed_operations:
             return False
         if self.operations is None:

@@ -34,6 +34,7 @@ class _Call:
         self._function = function
         self._done = threading.Event()
         self._error: str | None = None
+        self._answer: object = None
         self._started = self._ended = monotonic()
         thread = threading.Thread(target=self._run, name=f"quiesce-{hook}-{plugin}", daemon=True)
         try:
@@ -44,7 +45,9 @@ class _Call:
 
     def _run(self) -> None:
         try:
-            self._error = discard_awaitable(self._function())
+            answer = self._function()
+            self._error = discard_awaitable(answer)
+            self._answer = None if self._error else answer
         except BaseException as exc:  # noqa: BLE001 -- a plugin is called here, and its SystemExit is a failure too
             self._error = describe(exc)
         finally:
@@ -55,7 +58,8 @@ class _Call:
         if not self._done.wait(max(0.0, deadline - monotonic())):
             error = f"timed out after {timeout_seconds:g} s and was left behind"
             return HookResult(self._plugin, ok=False, seconds=monotonic() - self._started, error=error)
-        return HookResult(self._plugin, self._error is None, self._ended - self._started, self._error)
+        seconds = self._ended - self._started
+        return HookResult(self._plugin, self._error is None, seconds, self._error, self._answer)
 
 
 def describe(exc: BaseException) -> str:

@@ -6,12 +6,22 @@ entry-point group ``quiesce``. A hook may take fewer arguments than its spec nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
 
-from ..model import MaintenanceState, MaintenanceWindow, OperationType, RequestInfo
+from ..model import (
+    JobCounts,
+    JobHold,
+    JobRecord,
+    JobStop,
+    MaintenanceState,
+    MaintenanceWindow,
+    OperationType,
+    RequestInfo,
+    SessionInvalidation,
+)
 
 if TYPE_CHECKING:
     from ..stores.base import Store
@@ -71,6 +81,72 @@ def on_deactivate(window: MaintenanceWindow, state: MaintenanceState) -> None:
     Return: nothing; ``None`` or any other value is ignored.
     Stops: never, every plugin is called, in parallel.
     Raises: recorded as this plugin's failure; neither the window nor another plugin is affected. So is a time-out.
+    """
+
+
+@hookspec
+def on_session_invalidate(invalidation: SessionInvalidation) -> None:
+    """Delete what is stored of sessions that are over.
+
+    They do not count any more whatever this does: it only clears up.
+
+    When: after the commit that ended them, once in the cluster, by its leading agent; again after the leader died
+        halfway, so be idempotent.
+    Thread: one of its own, for this call; it may block for an hour at most.
+    Return: nothing; ``None`` or any other value is ignored.
+    Stops: never, every plugin is called, in parallel.
+    Raises: recorded as this plugin's failure; the sessions are over all the same. So is a time-out.
+    """
+
+
+@hookspec
+def job_counts() -> Iterable[JobCounts] | JobCounts | None:
+    """Say how many jobs run, are reserved and wait.
+
+    When: about once a second while a window refuses new jobs, and when an operator asks; by one process at a time.
+    Thread: one of its own, for this call; it may block for 2 seconds, after which nothing is known of its source.
+    Return: counts for each source, ``None`` in a count for what is not known. ``None``: this plugin has no source.
+    Stops: never, every plugin is asked, in parallel.
+    Raises: nothing is known of the source then, and so the system is not called quiet. So is a time-out.
+    """
+
+
+@hookspec
+def hold_jobs(hold: JobHold) -> None:
+    """Hold new work back, or let it go again.
+
+    When: when the first window opens that refuses new jobs, when the last one is over, and again after the leader
+        changed, so be idempotent; never before the commit.
+    Thread: one of its own, for this call; it may block for ``MAINTENANCE_HOOK_TIMEOUT`` at most.
+    Return: nothing once it is done; ``None`` or any other value is ignored.
+    Stops: never, every plugin is called, in parallel.
+    Raises: recorded as this plugin's failure, and tried again. So is a time-out.
+    """
+
+
+@hookspec
+def stop_jobs(request: JobStop) -> Iterable[JobRecord] | None:
+    """End the jobs that run: ask, wait for the grace period, terminate, verify.
+
+    When: in an emergency, or when an operator asks; after ``hold_jobs``; again after the leader died halfway, so be
+        idempotent.
+    Thread: one of its own, for this call; it may block for the grace period and 30 seconds more.
+    Return: a record for each job that ran or was reserved, with what became of it. ``None``: no job was there.
+    Stops: never, every plugin is called, in parallel.
+    Raises: recorded as this plugin's failure, and tried again. So is a time-out.
+    """
+
+
+@hookspec
+def restore_jobs(ledger: Sequence[JobRecord]) -> Iterable[JobRecord] | None:
+    """Put back the jobs that were ended, each once.
+
+    When: when an operator asks for it after the window is over; again after a process died halfway, so be idempotent:
+        give what is put back an id that follows from the record.
+    Thread: one of its own, for this call; it may block for ``MAINTENANCE_HOOK_TIMEOUT`` at most.
+    Return: the records of the plugin's own sources, with ``put_back_as`` set where it did. ``None``: none is its own.
+    Stops: never, every plugin is called, in parallel.
+    Raises: recorded as this plugin's failure; the records stay as they were, to be tried again. So is a time-out.
     """
 
 

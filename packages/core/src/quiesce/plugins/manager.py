@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, replace
 from functools import partial
 from importlib.metadata import EntryPoint
@@ -13,12 +13,16 @@ import pluggy
 
 from ..model import (
     BUILTIN_OPERATIONS,
+    JobHold,
+    JobRecord,
+    JobStop,
     MaintenanceState,
     MaintenanceWindow,
     OperationType,
     PluginError,
     QuiesceError,
     RequestInfo,
+    SessionInvalidation,
 )
 from . import hookspecs
 from .calls import call_all, describe, discard_awaitable
@@ -122,6 +126,34 @@ class PluginManager:
         """Tell every plugin of a window that is over; never raises, ends soon after the timeout."""
         calls = self._calls("on_deactivate", window=window, state=state)
         return call_all(calls, hook="on_deactivate", timeout_seconds=timeout_seconds)
+
+    def implements(self, hook: str) -> tuple[str, ...]:
+        """Return the names of the plugins that implement the hook."""
+        return tuple(impl.plugin_name for impl in self._implementations(hook))
+
+    def on_session_invalidate(
+        self, invalidation: SessionInvalidation, *, timeout_seconds: float
+    ) -> tuple[HookResult, ...]:
+        """Tell every plugin of sessions that are over; never raises, ends soon after the timeout."""
+        calls = self._calls("on_session_invalidate", invalidation=invalidation)
+        return call_all(calls, hook="on_session_invalidate", timeout_seconds=timeout_seconds)
+
+    def job_counts(self, *, timeout_seconds: float) -> tuple[HookResult, ...]:
+        """Ask every plugin for its jobs, as ``answer`` of the results; never raises, ends soon after the timeout."""
+        return call_all(self._calls("job_counts"), hook="job_counts", timeout_seconds=timeout_seconds)
+
+    def hold_jobs(self, hold: JobHold, *, timeout_seconds: float) -> tuple[HookResult, ...]:
+        """Have every plugin hold new work back, or let it go; never raises, ends soon after the timeout."""
+        return call_all(self._calls("hold_jobs", hold=hold), hook="hold_jobs", timeout_seconds=timeout_seconds)
+
+    def stop_jobs(self, request: JobStop, *, timeout_seconds: float) -> tuple[HookResult, ...]:
+        """Have every plugin end what runs; records as ``answer``; never raises, ends soon after the timeout."""
+        return call_all(self._calls("stop_jobs", request=request), hook="stop_jobs", timeout_seconds=timeout_seconds)
+
+    def restore_jobs(self, ledger: Sequence[JobRecord], *, timeout_seconds: float) -> tuple[HookResult, ...]:
+        """Have every plugin put jobs back; records as ``answer``; never raises, ends soon after the timeout."""
+        calls = self._calls("restore_jobs", ledger=ledger)
+        return call_all(calls, hook="restore_jobs", timeout_seconds=timeout_seconds)
 
     def open_store(self, url: str) -> Store | None:
         """Return the store of the first plugin that knows the address, or ``None``.

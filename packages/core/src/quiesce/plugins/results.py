@@ -35,9 +35,11 @@ class HookResult:
         ok: whether it returned in time and without an error.
         seconds: how long it took, or how long was waited for it.
         error: what went wrong, in words; ``None`` when nothing did.
+        answer: what it returned.
     """
 
     plugin: str
     ok: bool
     seconds: float
     error: str | None = None
+    answer: object = None

@@ -1,0 +1,102 @@
+"""Background jobs as queues tell of them: how many there are, what is asked of a queue, and what became of each job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCounts:
+    """How many jobs one source has; ``None`` is not known, and not known is never taken for none.
+
+    Attributes:
+        source: the queue system, and where it needs telling apart which: ``rq``, ``celery``, ``celery:reports``.
+        running: being worked on.
+        reserved: taken by a worker that has not begun them; they may begin although new work is held back.
+        queued: waiting where nobody has taken them.
+        detail: why something is not known, or what else an operator should know.
+    """
+
+    source: str
+    running: int | None
+    reserved: int | None
+    queued: int | None
+    detail: str = ""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is known that nothing runs and nothing is about to."""
+        return self.running == 0 and self.reserved == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobHold:
+    """New work is to be held back, or let go again.
+
+    Attributes:
+        is_on: held back; ``False``: let go.
+        window_ids: the open windows that refuse new jobs; none when it is let go.
+        reason: of the strictest of them.
+    """
+
+    is_on: bool
+    window_ids: frozenset[str] = frozenset()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStop:
+    """What runs is to end.
+
+    Attributes:
+        window_id: the window for which; the ledger is kept under it.
+        grace_seconds: how long jobs may take to end by themselves once they are asked; then they are terminated.
+        reason: of that window.
+    """
+
+    window_id: str
+    grace_seconds: float
+    reason: str = ""
+
+
+class JobFate(StrEnum):
+    """How a job that was to end came to its end."""
+
+    FINISHED = "finished"
+    """It ran to its own end within the grace period."""
+    STOPPED = "stopped"
+    """It ended unfinished because it was asked to."""
+    TERMINATED = "terminated"
+    """It was ended by force."""
+    LOST = "lost"
+    """It ended, or may have, and nobody can say how; it is not put back by itself."""
+    RUNNING = "running"
+    """It could not be ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """One line of the ledger.
+
+    Attributes:
+        source: as in ``JobCounts``.
+        id: the queue system's own id of the job.
+        queue: which queue it came from.
+        name: what it does: a function's or task's name.
+        fate: how it ended.
+        put_back_as: the id under which it was put back; empty: it was not.
+        detail: what else there is to say.
+        user: for whom it ran, if that is known.
+        is_restorable: whether ``restore_jobs`` can put it back.
+    """
+
+    source: str
+    id: str
+    queue: str
+    name: str
+    fate: JobFate
+    put_back_as: str = ""
+    detail: str = ""
+    user: str = ""
+    is_restorable: bool = False
