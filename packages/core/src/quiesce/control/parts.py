@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..clock import Clock, SystemClock
-from ..gate import Gate, Guard, MaintenanceOperationClassifier
 from ..model import OperationType
-from ..plugins import PluginManager
 from ..settings import Settings
 from ..stores import Store
 from .jobs import JobTracker
 from .runtime import Runtime
-from .schedule import MaintenanceSchedule
 from .writing import CommandWriter
+
+if TYPE_CHECKING:
+    from ..gate import Gate, Guard, MaintenanceOperationClassifier
+    from ..plugins import PluginManager
+    from .schedule import MaintenanceSchedule
 
 
 class ServiceParts:
@@ -85,6 +89,8 @@ class ServiceParts:
         Raises:
             InvalidValueError: no such type is known.
         """
+        from ..gate import Guard  # noqa: PLC0415 - a command guards nothing
+
         return Guard(self.gate, self.classifier.operation(operation))
 
     def start(self) -> None:
@@ -104,6 +110,8 @@ class ServiceParts:
     @property
     def schedule(self) -> MaintenanceSchedule:
         """The commands on windows to come."""
+        from .schedule import MaintenanceSchedule  # noqa: PLC0415 - time zones, for the few processes that plan
+
         return MaintenanceSchedule(self._runtime, writer=self._writer)
 
     def close(self) -> None:

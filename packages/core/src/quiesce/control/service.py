@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..model import (
     CountKey,
@@ -19,7 +20,6 @@ from ..model import (
     WorkerReport,
 )
 from .commands import EnableCommand
-from .holding import HeldWindow, describe_holder
 from .journal import Journal
 from .parts import ServiceParts
 from .proof import prove, wait_for_proof
@@ -34,6 +34,9 @@ from .validation import (
     check_ticket,
 )
 from .window_changes import enabled, ended, extended, noted_quiesced
+
+if TYPE_CHECKING:
+    from .holding import HeldWindow
 
 
 class EnhancedMaintenanceModeService(ServiceParts):
@@ -80,7 +83,7 @@ class EnhancedMaintenanceModeService(ServiceParts):
             StoreError: the store does not answer.
         """
         command = EnableCommand(
-            window_id=secrets.token_hex(4),
+            window_id=os.urandom(4).hex(),
             mode=check_mode(mode),
             reason=check_reason(reason),
             owner=check_actor(actor),
@@ -140,6 +143,8 @@ class EnhancedMaintenanceModeService(ServiceParts):
             actor: who asks.
             source: through what: ``cli``, ``http``, ``api``.
         """
+        from .holding import HeldWindow, describe_holder  # noqa: PLC0415 - few processes hold a window
+
         name = describe_holder(check_actor(actor)) if holder is None else holder
         window = self.enable(
             reason=reason,
