@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import asgi, asgi_peers, heartbeats, memory, proving, rules, visibility, wsgi, wsgi_peers
+from . import asgi, asgi_peers, cold_start, heartbeats, memory, proving, rules, visibility, wsgi, wsgi_peers
 from .field import Field, Situation
 from .harness import FULL, QUICK, Effort
 from .peers import missing
@@ -19,7 +19,7 @@ from .redis_server import private_redis
 from .report import Row, as_json, as_markdown, as_text, machine, versions
 from .stores import running_services
 
-PARTS = ("requests", "visibility", "proving", "heartbeats", "memory", "rules")
+PARTS = ("requests", "visibility", "proving", "heartbeats", "command", "memory", "rules")
 
 
 class Results:
@@ -84,6 +84,8 @@ def _measure(part: str, results: Results, *, folder: Path, redis_url: str, effor
         results.add(proving.measure(folder, redis_url=redis_url, effort=effort))
     elif part == "heartbeats":
         results.add(heartbeats.measure(redis_url=redis_url, effort=effort))
+    elif part == "command":
+        results.add(cold_start.measure(folder, redis_url=redis_url, effort=effort))
     elif part == "memory":
         results.add(memory.measure(folder, effort=effort))
     else:

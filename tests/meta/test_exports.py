@@ -19,7 +19,7 @@ def faults_of(path: Path) -> list[str]:
     """What an ``__init__.py`` holds besides its docstring, imports and a sorted ``__all__`` of what it imports.
 
     One that imports only when asked (PEP 562) names the same in three places: for type checkers, in ``_ROOMS``, and in
-    ``__all__``.
+    ``__all__``. Type checkers must not see its ``__getattr__``: they would take every name for one that is there.
     """
     faults: list[str] = []
     names: list[str] | None = None
@@ -34,7 +34,13 @@ def faults_of(path: Path) -> list[str]:
                 late |= {name for statement in body for name in imported(statement)}
             case ast.Assign(targets=[ast.Name(id="_ROOMS")]):
                 rooms |= set(ast.literal_eval(node.value))
-            case ast.FunctionDef(name="__getattr__"):
+            case ast.If(
+                test=ast.UnaryOp(op=ast.Not(), operand=ast.Name(id="TYPE_CHECKING")),
+                body=[ast.FunctionDef(name="__getattr__")],
+                orelse=[],
+            ):
+                pass
+            case ast.FunctionDef(name="__dir__"):
                 pass
             case ast.Assign(targets=[ast.Name(id="__all__")]):
                 names = ast.literal_eval(node.value)
@@ -77,6 +83,15 @@ def test_every_exported_name_is_importable(modules: Mapping[str, Path]) -> None:
     assert missing == []
 
 
+def test_exports_of_a_distribution_are_listed(distributions: Mapping[str, Path]) -> None:
+    """Completion in a shell goes by ``dir()``, also for what is imported only when it is asked for."""
+    unlisted = {
+        name: set(vars(module := importlib.import_module(name))["__all__"]) - set(dir(module)) for name in distributions
+    }
+
+    assert {name: names for name, names in unlisted.items() if names} == {}
+
+
 def test_distributions_are_typed(distributions: Mapping[str, Path]) -> None:
     """Without the marker, type checkers ignore all annotations of an installed package."""
     assert [p for p, folder in distributions.items() if not (folder / "src" / p / "py.typed").is_file()] == []
@@ -92,6 +107,7 @@ def test_distributions_are_typed(distributions: Mapping[str, Path]) -> None:
         "from .a import A, b\n__all__ = ['b', 'A']",
         "if TYPE_CHECKING:\n    from .a import a\n__all__ = ['a']",
         "_ROOMS = {'a': '.a'}\n__all__ = ['a']",
+        "def __getattr__(name): ...",
     ],
 )
 def test_faulty_export_is_found(tmp_path: Path, source: str) -> None:

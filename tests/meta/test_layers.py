@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 # A room may import itself and what stands on a lower line.
 RANKS = (
-    {"_version", "clock", "model"},
+    {"_version", "clock", "model", "spelling"},
     {"logs", "settings"},
     {"stores"},
     {"plugins"},

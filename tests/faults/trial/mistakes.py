@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-import quiesce.control.runtime
+import quiesce.control.worker
 from quiesce import Gate
 from quiesce.model import Acknowledgement
 from quiesce.testing import eventually
@@ -69,4 +69,4 @@ def make_mistake(name: str, *, folder: Path) -> None:
     """Let the services of this process have a gate that makes this mistake."""
     broken = _MISTAKES[name]
     broken.barrier = Barrier(folder)
-    mock.patch.object(quiesce.control.runtime, "Gate", broken).start()
+    mock.patch.object(quiesce.control.worker, "Gate", broken).start()

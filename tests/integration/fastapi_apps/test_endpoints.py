@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import urljoin
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Mount, NoMatchFound
@@ -138,6 +140,46 @@ class TestModels:
             in_path = [each["name"] for each in described.get("parameters", []) if each["in"] == "path"]
             assert in_path == (["id"] if "{id}" in route.path else [])
         assert len({item["operationId"] for path in paths.values() for item in path.values()}) == len(routes)
+
+    def test_the_application_may_change_its_routes(self, service: Any) -> None:
+        """FastAPI's documentation tells applications to set operation ids, and to hide routes, in a loop like this."""
+        app = FastAPI()
+        init_app(app, service=service)
+        for route in app.routes:
+            if isinstance(route, APIRoute):
+                route.include_in_schema = "/windows" not in route.path
+                route.operation_id = route.name
+
+        paths = app.openapi()["paths"]
+
+        assert paths["/api/maintenance/enable"]["post"]["operationId"] == "maintenance_enable"
+        assert not [path for path in paths if "/windows" in path]
+
+    def test_a_change_comes_before_the_route_is_looked_at(self, service: Any) -> None:
+        """A route that is made when it is first looked at must not forget what it was told until then."""
+        app = FastAPI()
+        init_app(app, service=service)
+        for route in app.routes:
+            if isinstance(route, APIRoute):
+                route.include_in_schema = False
+
+        assert app.openapi()["paths"] == {}
+
+    def test_threads_that_ask_at_once_get_one_answer(self, service: Any) -> None:
+        """Two threads may look at a route that is being made."""
+        app = FastAPI()
+        init_app(app, service=service)
+        barrier = threading.Barrier(4)
+
+        def ask() -> list[str]:
+            barrier.wait(timeout=10)
+            return [route.response_field.name for route in app.routes if isinstance(route, APIRoute)]
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = [future.result(timeout=30) for future in [pool.submit(ask) for _ in range(4)]]
+
+        assert answers[0]
+        assert answers.count(answers[0]) == 4
 
 
 class TestReach:

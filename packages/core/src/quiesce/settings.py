@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from .model import OperationType, Rule, SettingsError
 from .settings_file import read_operations, read_rules, read_table, unknown_key
 from .settings_table import SETTINGS, Setting
 from .settings_values import IPNetwork, OnStale, UnreadableError, paths
+from .spelling import nearest
 
 __all__ = ["CONFIG_FILE", "SETTINGS", "IPNetwork", "OnStale", "Setting", "Settings"]
 
@@ -148,9 +148,9 @@ def _misspelled(environ: Mapping[str, str]) -> Iterator[str]:
         if name in known or not name.startswith(_NEARLY_OURS):
             continue
         if prefix is None:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+            near = nearest(name, known, cutoff=0.9)
         else:
-            rest = difflib.get_close_matches(name.removeprefix(prefix), rests, n=1, cutoff=0.86)
-            near = [rests[found] for found in rest]
-        if near:
-            yield f"{name:.80}: is no setting; did you mean {near[0]}?"
+            rest = nearest(name.removeprefix(prefix), rests, cutoff=0.86)
+            near = None if rest is None else rests[rest]
+        if near is not None:
+            yield f"{name:.80}: is no setting; did you mean {near}?"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .model import BUILTIN_OPERATIONS, InvalidValueError, Mode, OperationType, Rule
+from .spelling import nearest
 
 _RULE_KEYS = ("pattern", "operation", "kind", "methods")
 _OPERATION_KEYS = ("description", "message", "blocked_in")
@@ -75,8 +74,9 @@ def read_operations(raw: object, faults: list[str]) -> tuple[OperationType, ...]
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """Return the fault of an unknown key, with the known one that it resembles."""
-    near = difflib.get_close_matches(key.upper(), known, n=1) or difflib.get_close_matches(key, known, n=1)
-    return f"{key:.80}: is no setting" + (f"; did you mean {near[0]}?" if near else "")
+    known = tuple(known)
+    near = nearest(key.upper(), known) or nearest(key, known)
+    return f"{key:.80}: is no setting" + ("" if near is None else f"; did you mean {near}?")
 
 
 def _table_of(path: Path, faults: list[str], *, may_be_missing: bool = False) -> Mapping[str, Any] | None:
@@ -86,6 +86,8 @@ def _table_of(path: Path, faults: list[str], *, may_be_missing: bool = False) ->
         if not (may_be_missing and isinstance(exc, FileNotFoundError)):
             faults.append(f"{path}: cannot be read: {getattr(exc, 'strerror', None) or exc}")
         return None
+    import tomllib  # noqa: PLC0415 - most processes are configured by their environment
+
     try:
         document = tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as exc:

@@ -15,9 +15,14 @@ __all__ = ["MaintenanceModeMiddleware", "__version__", "init_app"]
 
 _ROOMS = {"MaintenanceModeMiddleware": ".middleware", "init_app": ".extension"}
 
+if not TYPE_CHECKING:  # a type checker is to find names that are not there
 
-def __getattr__(name: str) -> object:
-    # The core imports every installed plugin; an application of another framework must not pay 15 MB for this one.
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name], __name__), name)
+    def __getattr__(name: str) -> object:
+        # The core imports every installed plugin; an application of another framework must not pay 15 MB for this one.
+        if name not in _ROOMS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_ROOMS[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

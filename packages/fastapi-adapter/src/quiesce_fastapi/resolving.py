@@ -11,6 +11,8 @@ from starlette.types import Scope
 
 from quiesce import WEBSOCKET, OperationType, operation_of
 
+from .documenting import DocumentedRoute
+
 
 class RouteResolver:
     """Asks the application's own routes; what is added to them later counts as well."""
@@ -62,6 +64,8 @@ def _find(routes: Iterable[Any], scope: Scope) -> tuple[bool, str | OperationTyp
 def _flattened(routes: Iterable[Any]) -> Iterator[Any]:
     """Yield the routes that match: since 0.137, FastAPI keeps an included router as one route that holds others."""
     for route in routes:
+        if isinstance(route, DocumentedRoute):
+            continue  # it matches nothing, and would become a whole route by being looked at
         included = getattr(route, "effective_route_contexts", None)
         if included is None:
             yield route

@@ -6,7 +6,6 @@ import functools
 import os
 import pwd
 import shlex
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -105,7 +104,7 @@ def who_asks() -> str:
             name = pwd.getpwuid(os.getuid()).pw_name
         except KeyError:
             name = f"uid-{os.getuid()}"
-    return f"{name}@{socket.gethostname()}"
+    return f"{name}@{os.uname().nodename}"
 
 
 def _with_option(settings: Settings, option: str, attribute: str, value: str) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -70,7 +70,7 @@ class Committer:
             changed = change(state)
             if changed is None:
                 return state
-            successor, journal = stamped(changed[0], state, unique=secrets.token_hex(4)), changed[1]
+            successor, journal = stamped(changed[0], state, unique=os.urandom(4).hex()), changed[1]
             if len(encode_state(successor)) + _to_come(successor, spare_bytes) > CAPACITY_BYTES - spare_bytes:
                 raise InvalidValueError(
                     "window", "there are too many windows; those that are over go after MAINTENANCE_CLEANUP_INTERVAL"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import threading
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -181,7 +180,7 @@ class _Renewal:
 
 def describe_holder(actor: str) -> str:
     """Return the name of this process as that of a holder."""
-    name = actor if "@" in actor else f"{actor}@{socket.gethostname()}"
+    name = actor if "@" in actor else f"{actor}@{os.uname().nodename}"
     return f"{name} pid {os.getpid()}"
 
 

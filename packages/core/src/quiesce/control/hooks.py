@@ -10,14 +10,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..logs import log_activated, log_deactivated
 from ..model import MaintenanceState, MaintenanceWindow
-from ..plugins import HookResult, PluginManager
 from .commands import with_windows
 from .committing import Commit
 from .journal import Journal
+
+if TYPE_CHECKING:
+    from ..plugins import HookResult, PluginManager
 
 ON_ACTIVATE = "on_activate"
 ON_DEACTIVATE = "on_deactivate"

@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from ..gate import Guard
 from ..model import MaintenanceWindow, Mode, OperationType, StoreError
 from .runtime import Runtime
 from .validation import check_job_kind
+
+if TYPE_CHECKING:
+    from ..gate import Guard
 
 _FRESH_SECONDS = 1.0
 

@@ -7,17 +7,20 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..model import EventKind, InvalidValueError, MaintenanceState, QuiesceError, effective
-from ..plugins import PluginManager
 from .commands import without_windows
 from .committing import Commit
 from .hooks import HookRunner, due_hook
 from .journal import Journal
 from .lease_watch import LeaseWatch
-from .planning import REFILL_BELOW, fill
+from .refilling import fill, is_refill_due
 from .transitions import due_transitions, raise_transitions
+
+if TYPE_CHECKING:
+    from ..plugins import PluginManager
 
 _STOP_SECONDS = 5.0
 
@@ -134,10 +137,7 @@ class Lifecycle:
 
     def _is_refill_due(self, state: MaintenanceState, now: datetime) -> bool:
         return any(
-            not schedule.is_exhausted
-            and schedule.id not in self._unreadable
-            and sum(start > now for start in schedule.occurrences) < REFILL_BELOW
-            for schedule in state.schedules
+            schedule.id not in self._unreadable and is_refill_due(schedule, now=now) for schedule in state.schedules
         )
 
     def _refilled(self, state: MaintenanceState, now: datetime) -> MaintenanceState:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..clock import Clock, SystemClock
-from ..gate import Gate, Guard, MaintenanceOperationClassifier
-from ..gate.listening import Listener
 from ..model import OperationType
-from ..plugins import PluginManager
 from ..settings import Settings
 from ..stores import Store
 from .jobs import JobTracker
 from .runtime import Runtime
-from .schedule import MaintenanceSchedule
-from .sessions import MaintenanceSessionManager
 from .writing import CommandWriter
+
+if TYPE_CHECKING:
+    from ..gate import Gate, Guard, MaintenanceOperationClassifier
+    from ..gate.listening import Listener
+    from ..plugins import PluginManager
+    from .schedule import MaintenanceSchedule
+    from .sessions import MaintenanceSessionManager
 
 
 class ServiceParts:
@@ -88,6 +92,8 @@ class ServiceParts:
         Raises:
             InvalidValueError: no such type is known.
         """
+        from ..gate import Guard  # noqa: PLC0415 - a command guards nothing
+
         return Guard(self.gate, self.classifier.operation(operation))
 
     def start(self) -> None:
@@ -107,6 +113,8 @@ class ServiceParts:
     @property
     def sessions(self) -> MaintenanceSessionManager:
         """The sessions of the application's users."""
+        from .sessions import MaintenanceSessionManager  # noqa: PLC0415 - for adapters that know sessions
+
         if self._sessions is None:
             self._sessions = MaintenanceSessionManager(self._runtime, writer=self._writer)
         return self._sessions
@@ -120,6 +128,8 @@ class ServiceParts:
     @property
     def schedule(self) -> MaintenanceSchedule:
         """The commands on windows to come."""
+        from .schedule import MaintenanceSchedule  # noqa: PLC0415 - time zones, for the few processes that plan
+
         return MaintenanceSchedule(self._runtime, writer=self._writer)
 
     def close(self) -> None:

@@ -18,11 +18,9 @@ from ..model import (
     WindowOpenError,
 )
 from .commands import with_windows
-from .recurrence import check_rule, check_zone, coming_occurrences, to_instant
+from .recurrence import check_rule, check_zone, to_instant
+from .refilling import fill
 from .transitions import announcement_mark
-
-REFILL_BELOW = 16
-"""A schedule with fewer coming windows than this gets new ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,22 +110,6 @@ def make_schedule(plan: Plan, *, now: datetime, may_have_begun: bool = False) ->
         if after - before < plan.length:
             raise InvalidValueError("rrule", f"its windows overlap: one starts at {after:%Y-%m-%dT%H:%MZ} already")
     return filled
-
-
-def fill(schedule: Schedule, *, now: datetime) -> Schedule:
-    """Return the schedule with its coming windows worked out again.
-
-    Raises:
-        InvalidValueError: the rule cannot be read here.
-    """
-    coming = [start for start in schedule.occurrences if start > now]
-    if schedule.is_exhausted or len(coming) >= REFILL_BELOW:
-        return schedule
-    known = max(schedule.occurrences, default=None)
-    # What should have begun while nobody was there to work it out is open now.
-    after = now if known is None else max(known, now - schedule.length)
-    more, is_exhausted = coming_occurrences(schedule, after=after, known=len(coming))
-    return replace(schedule, occurrences=(*schedule.occurrences, *more), is_exhausted=is_exhausted)
 
 
 def check_id_is_free(state: MaintenanceState, id_: str) -> None:

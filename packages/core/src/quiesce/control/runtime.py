@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ..clock import Clock
-from ..gate import Agent, Board, Gate, MaintenanceOperationClassifier, Policy
+from ..gate import Board
 from ..model import BUILTIN_OPERATIONS, BoardError, OperationType
-from ..plugins import PluginManager
 from ..settings import Settings
 from ..stores import Store, open_store
 from .committing import Committer
-from .lifecycle import Lifecycle
-from .proof import prove
+
+if TYPE_CHECKING:
+    from ..gate import Agent, Gate, MaintenanceOperationClassifier
+    from ..plugins import PluginManager
+    from .worker import Worker
 
 logger = logging.getLogger("quiesce")
 
@@ -37,9 +40,7 @@ class Runtime:
         self._lock = threading.RLock()
         self._plugins = plugins
         self._classifier: MaintenanceOperationClassifier | None = None
-        self._gate: Gate | None = None
-        self._agent: Agent | None = None
-        self._lifecycle: Lifecycle | None = None
+        self._worker: Worker | None = None
         self.count_jobs: Callable[[], Mapping[str, int]] = dict
         """Says which tracked jobs this process runs."""
         self._board: Board | None = None
@@ -54,6 +55,8 @@ class Runtime:
         """The installed plugins; loads them."""
         with self._lock:
             if self._plugins is None:
+                from ..plugins import PluginManager  # noqa: PLC0415 - most commands ask no plugin
+
                 self._plugins = PluginManager.load(disabled=self.settings.disabled_plugins)
             return self._plugins
 
@@ -62,6 +65,8 @@ class Runtime:
         """The classifier; loads the plugins."""
         with self._lock:
             if self._classifier is None:
+                from ..gate import MaintenanceOperationClassifier  # noqa: PLC0415 - most commands classify nothing
+
                 self._classifier = MaintenanceOperationClassifier(
                     rules=self.settings.rules, plugins=self.plugins, operations=self.settings.operations
                 )
@@ -78,33 +83,27 @@ class Runtime:
     def gate(self) -> Gate:
         """The gate of this process; made with its agent, which starts at the first request."""
         with self._lock:
-            if self._gate is None:
-                policy = Policy(
-                    exempt_paths=self.settings.exempt_paths,
-                    is_enabled=self.settings.enabled,
-                    is_simulating=self.settings.test_mode_simulation,
-                    refuses_writes_when_stale=self.settings.on_stale == "refuse-writes",
-                )
-                board = self.board() or Board(None)
-                self._gate = Gate(classifier=self.classifier, policy=policy, board=board, clock=self.clock)
-                self._agent = self._make_agent(self._gate)
-            return self._gate
+            if self._worker is None:
+                from .worker import Worker  # noqa: PLC0415 - a command is none
+
+                self._worker = Worker(self, framework=self._framework)
+            return self._worker.gate
 
     def adopt_framework(self, framework: str) -> None:
         """Say what this process runs; holds for registrations from now on."""
         self._framework = framework
-        if self._agent is not None:
-            self._agent.framework = framework
+        if self._worker is not None:
+            self._worker.agent.framework = framework
 
     @property
     def agent(self) -> Agent | None:
         """The agent, if this process has a gate."""
-        return self._agent
+        return None if self._worker is None else self._worker.agent
 
     def board(self) -> Board | None:
         """Return the machine's board, opened anew if its file was replaced; ``None`` when it cannot be had."""
         with self._lock:
-            board = self._board if self._gate is None else self._gate.board
+            board = self._board if self._worker is None else self._worker.gate.board
             if board is not None and board.is_current():
                 return board
             try:
@@ -115,45 +114,15 @@ class Runtime:
                     logger.warning("%s", exc)
                 return None
             self._board_problem = ""
-            if self._gate is not None:
-                self._gate.use(self._board)
+            if self._worker is not None:
+                self._worker.gate.use(self._board)
             return self._board
 
     def close(self) -> None:
         """Stop the agent and release the store."""
-        if self._lifecycle is not None:
-            self._lifecycle.stop()
-        if self._agent is not None:
-            self._agent.stop()
+        if self._worker is not None:
+            self._worker.stop()
         self.store.close()
-
-    def _make_agent(self, gate: Gate) -> Agent:
-        agent = Agent(
-            store=self.store,
-            gate=gate,
-            clock=self.clock,
-            framework=self._framework,
-            test_log_level=logging.getLevelNamesMapping()[self.settings.test_mode_logging_level],
-            gone_after=self.settings.worker_gone_after.total_seconds(),
-        )
-        lifecycle = self._lifecycle = Lifecycle(
-            plugins=self.plugins,
-            commit=self.committer.commit,
-            clock=self.clock,
-            hook_timeout=self.settings.hook_timeout,
-            keep_ended=self.settings.cleanup_interval,
-            is_quiet=lambda: prove(self, expected_workers=1).quiesced,
-            renewals=self.store.lease_renewals,
-        )
-
-        def lead() -> None:
-            worker = agent.worker
-            if worker is not None:
-                lifecycle.step(gate.snapshot.state, actor=f"worker:{worker.id}")
-
-        agent.on_lead = lead
-        agent.count_jobs = self.count_jobs
-        return agent
 
 
 class _LatePlugins:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Unpack
@@ -78,7 +78,7 @@ class MaintenanceSchedule:
                 raise InvalidValueError(field, "must be given")
         actor = check_actor(actor)
         empty = Plan(
-            id=secrets.token_hex(4) if plan_id is None else check_id(plan_id),
+            id=os.urandom(4).hex() if plan_id is None else check_id(plan_id),
             mode=Mode.NORMAL,
             reason="",
             owner=actor,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..model import (
-    CountKey,
-    Decision,
     InvalidValueError,
     Lease,
     MaintenanceState,
@@ -20,12 +19,9 @@ from ..model import (
     WorkerReport,
 )
 from .commands import EnableCommand
-from .holding import HeldWindow, describe_holder
 from .journal import Journal
-from .parts import ServiceParts
-from .proof import prove, wait_for_proof
+from .questions import ServiceQuestions
 from .roster import forget_worker
-from .status import MaintenanceStatus, describe_status
 from .validation import (
     check_actor,
     check_duration,
@@ -37,11 +33,12 @@ from .validation import (
 )
 from .window_changes import enabled, ended, extended, noted_quiesced
 
+if TYPE_CHECKING:
+    from .holding import HeldWindow
 
-class EnhancedMaintenanceModeService(ServiceParts):
-    """Commands on maintenance, and questions about it; safe to share between threads; made as its base says."""
 
-    # -- commands
+class EnhancedMaintenanceModeService(ServiceQuestions):
+    """Commands on maintenance, and questions about it; safe to share between threads; made as ``ServiceParts`` says."""
 
     def enable(
         self,
@@ -85,7 +82,7 @@ class EnhancedMaintenanceModeService(ServiceParts):
             StoreError: the store does not answer.
         """
         command = EnableCommand(
-            window_id=secrets.token_hex(4),
+            window_id=os.urandom(4).hex(),
             mode=check_mode(mode),
             reason=check_reason(reason),
             owner=check_actor(actor),
@@ -148,6 +145,8 @@ class EnhancedMaintenanceModeService(ServiceParts):
             actor: who asks.
             source: through what: ``cli``, ``http``, ``api``.
         """
+        from .holding import HeldWindow, describe_holder  # noqa: PLC0415 - few processes hold a window
+
         name = describe_holder(check_actor(actor)) if holder is None else holder
         window = self.enable(
             reason=reason,
@@ -215,58 +214,6 @@ class EnhancedMaintenanceModeService(ServiceParts):
         actor = check_actor(actor)
         return forget_worker(self._runtime, self._writer, worker_id=worker_id, actor=actor, source=source)
 
-    # -- questions
-
-    def get_maintenance_status(self) -> MaintenanceStatus:
-        """Return the status: in a worker what it applies, elsewhere what the store holds; reads no plugin.
-
-        Raises:
-            StoreError: this process is no worker, and the store does not answer.
-        """
-        agent = self._runtime.agent
-        operations = self._runtime.known_operations.values()
-        now = self._runtime.clock.now()
-        if agent is not None and agent.worker is not None:
-            gate = self._runtime.gate
-            return describe_status(
-                gate.renew().state,
-                now=now,
-                operations=operations,
-                is_stale=gate.is_stale,
-                active_jobs=self.jobs.total_lately(),
-                is_enforcing=self.settings.enabled,
-            )
-        state = self._runtime.committer.load()
-        active_jobs = sum(self.jobs.counts().values())
-        return describe_status(state, now=now, operations=operations, is_stale=False, active_jobs=active_jobs)
-
-    def blocked_counts(self) -> Mapping[CountKey, int]:
-        """Return how often what was refused, passed or would have been, over all workers.
-
-        Raises:
-            StoreError: the store does not answer.
-        """
-        return self.store.counts()
-
-    def quiescence(self, *, expected_workers: int = 1) -> QuiescenceReport:
-        """Return whether the system is quiet now, computed anew from the store.
-
-        Args:
-            expected_workers: how many must confirm at least; with none at all nothing is proved, unless 0 is asked for.
-
-        Raises:
-            StoreError: the store does not answer; nothing is known then, and unknown is not quiet.
-        """
-        return prove(self._runtime, expected_workers=expected_workers)
-
-    def wait_until_quiesced(self, *, timeout: timedelta, expected_workers: int = 1) -> QuiescenceReport:
-        """Return the first report that says quiesced, or the last one when the time is up.
-
-        Raises:
-            StoreError: the store did not answer until the time was up.
-        """
-        return wait_for_proof(self._runtime, timeout=timeout, expected_workers=expected_workers)
-
     def note_quiesced(self, report: QuiescenceReport, *, actor: str, source: str = "api") -> None:
         """Raise ``quiesced`` for the windows that this proof is about, unless that was done already.
 
@@ -282,16 +229,6 @@ class EnhancedMaintenanceModeService(ServiceParts):
             actor=check_actor(actor),
             source=source,
         )
-
-    def explain(self, method: str, path: str) -> Decision:
-        """Return what would be decided now on such a request from somebody who is no admin.
-
-        Raises:
-            StoreError: the store does not answer.
-        """
-        gate = self._runtime.gate
-        gate.adopt(self._runtime.committer.load())
-        return gate.explain(method.upper(), path)
 
 
 def _named(state: MaintenanceState, ids: Sequence[str]) -> tuple[MaintenanceWindow, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -155,6 +154,8 @@ def check_lease(lease: Lease) -> Lease:
 def _check_text(field: str, value: object, *, longest: int) -> str:
     if not isinstance(value, str):
         raise InvalidValueError(field, "must be a text")
+    import unicodedata  # noqa: PLC0415 - tables of 100 kB, which only a command needs
+
     text = value.strip()
     if all(unicodedata.category(character) in _INVISIBLE for character in text):
         raise InvalidValueError(field, "must not be empty")

@@ -25,15 +25,11 @@ from .gate import Gate
 from .listening import Listeners
 from .outgoing import OutgoingCounts
 from .processes import describe_this_process
+from .pulse import HEARTBEAT_SECONDS, LEASE_SECONDS, STALE_SECONDS
 from .reaping import Reaper
 from .replica import Snapshot
 from .reseeding import reseed
 
-HEARTBEAT_SECONDS = 1.0
-LEASE_SECONDS = 5.0
-"""How long a process admits writes after its agent last had its turn; the leader's lease is as long."""
-STALE_SECONDS = 15.0
-"""The same while the store does not answer: longer, since each question to it may take seconds to fail."""
 ASK_FOR_SILENT_SECONDS = 3.0
 """How often it asks who is silent; an answer costs the store as much as another heartbeat."""
 RETRY_SECONDS = 0.25

@@ -13,7 +13,6 @@ import mmap
 import os
 import stat
 import struct
-import tempfile
 import threading
 import time
 import zlib
@@ -192,6 +191,8 @@ def _owner(path: Path) -> int:
 
 
 def _create(path: Path) -> None:
+    import tempfile  # noqa: PLC0415 - most processes find a board
+
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as exc:

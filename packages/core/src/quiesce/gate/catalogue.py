@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from types import MappingProxyType
 
 from ..model import InvalidValueError, OperationType
+from ..spelling import nearest
 
 
 class OperationCatalogue:
@@ -45,6 +45,6 @@ class OperationCatalogue:
         return found
 
     def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name.lower()[:80], self.by_name, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        near = nearest(name.lower()[:80], self.by_name)
+        hint = "" if near is None else f"; did you mean {near!r}?"
         return f"{name!r:.80} is no known type{hint} (known: {', '.join(self.by_name)})"

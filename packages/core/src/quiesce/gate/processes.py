@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import uuid
 from datetime import datetime
 from pathlib import Path
 
@@ -15,8 +13,8 @@ def describe_this_process(*, framework: str, started_at: datetime) -> WorkerInfo
     """Return this process under a new id."""
     pid = os.getpid()
     return WorkerInfo(
-        id=uuid.uuid4().hex[:16],
-        host=socket.gethostname(),
+        id=os.urandom(8).hex(),
+        host=os.uname().nodename,
         pid=pid,
         machine=this_machine(),
         process_started=_start_ticks(pid) or 0,
@@ -34,7 +32,9 @@ def this_machine() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
-        return f"{socket.gethostname()}/{uuid.getnode():x}"
+        import uuid  # noqa: PLC0415 - where there is no Linux kernel to ask
+
+        return f"{os.uname().nodename}/{uuid.getnode():x}"
 
 
 def is_gone(worker: WorkerInfo, *, machine: str) -> bool:

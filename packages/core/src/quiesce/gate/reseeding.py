@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 
 from ..clock import Clock
 from ..model import (
@@ -34,7 +34,7 @@ def reseed(store: Store, known: MaintenanceState, *, actor: str, clock: Clock) -
         stored = store.load()
         if stored.contains(known):
             return stored
-        state = merged(known, stored, unique=secrets.token_hex(4))
+        state = merged(known, stored, unique=os.urandom(4).hex())
         now = clock.now()
         detail = f"the store was at revision {stored.revision} and did not contain revision {known.revision}"
         record = AuditRecord(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from ..spelling import nearest
 
 _NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -24,8 +25,8 @@ def problem_of(
     if hook not in specs:
         if options.get("optionalhook"):
             return None
-        near = difflib.get_close_matches(hook, specs, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(specs)}"
+        near = nearest(hook, specs)
+        hint = f"there are {', '.join(specs)}" if near is None else f"did you mean {near!r}?"
         return f"implements {hook!r}, which is no hook; {hint}"
     if options.get("wrapper") or options.get("hookwrapper"):
         return f"implements {hook!r} as a wrapper; wrappers are not supported"

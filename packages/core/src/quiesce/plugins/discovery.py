@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import logging
 import re
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..model import PluginError
+from ..spelling import nearest
 from .calls import describe
 
 GROUP = "quiesce"
@@ -70,8 +70,8 @@ def warn_of_unknown(disabled: Iterable[str], known: Iterable[str]) -> None:
     """Log each name that is to be disabled but is not installed: it may be misspelled."""
     known = sorted(known)
     for name in sorted(set(disabled).difference(known)):
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        near = nearest(name, known)
+        hint = "" if near is None else f"; did you mean {near!r}?"
         _log.warning("[MAINTENANCE] plugin %r is to be disabled but is not installed%s", name, hint)
 
 

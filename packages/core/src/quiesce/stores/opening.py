@@ -7,8 +7,6 @@ from typing import Protocol
 
 from ..model import InvalidValueError, StoreURLError
 from .base import Store
-from .memory import MemoryStore
-from .sqlite import SqliteStore
 
 SCHEMES = ("memory", "redis", "redis+sentinel", "rediss", "sqlite")
 """What is built in, in order of name."""
@@ -44,7 +42,7 @@ def open_store(url: str, *, service_name: str = "default", plugins: StoreOpener 
         case "memory":
             return _memory(rest)
         case "sqlite":
-            return SqliteStore(_sqlite_path(rest), service_name=service_name)
+            return _sqlite(rest, service_name)
         case "redis" | "rediss" | "redis+sentinel":
             return _redis(url, service_name)
     store = None if plugins is None else plugins.open_store(url)
@@ -60,7 +58,16 @@ def _known() -> str:
 def _memory(rest: str) -> Store:
     if rest:
         raise StoreURLError("memory:// takes nothing after it")
+    from .memory import MemoryStore  # noqa: PLC0415 - see _sqlite
+
     return MemoryStore()
+
+
+def _sqlite(rest: str, service_name: str) -> Store:
+    path = _sqlite_path(rest)
+    from .sqlite import SqliteStore  # noqa: PLC0415 - a megabyte, of no use to who has another store
+
+    return SqliteStore(path, service_name=service_name)
 
 
 def _sqlite_path(rest: str) -> Path:

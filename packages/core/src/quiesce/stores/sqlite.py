@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,8 +73,7 @@ class SqliteStore:
     @property
     def board_path(self) -> Path | None:
         """Beside the database; a service other than the default has its own."""
-        service = self._service
-        suffix = "" if service == "default" else "-" + hashlib.sha256(service.encode()).hexdigest()[:16]
+        suffix = "" if self._service == "default" else f"-{_digest(self._service)}"
         return self._path.with_name(f"{self._path.name}-board{suffix}")
 
     def load(self) -> MaintenanceState:
@@ -276,3 +274,9 @@ class SqliteStore:
         if row is None:
             raise StoreCorruptError(f"{self._path} has lost the state of service {self._service!r}")
         return row
+
+
+def _digest(service: str) -> str:
+    import hashlib  # noqa: PLC0415 - brings OpenSSL, without which a command starts sooner
+
+    return hashlib.sha256(service.encode()).hexdigest()[:16]

@@ -7,7 +7,6 @@ locks with the parent's without the kernel knowing, so it is closed before each 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import sqlite3
 import threading
@@ -110,6 +109,8 @@ class Database:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         if self._connection is not None:
+            import ctypes  # noqa: PLC0415 - only for a connection that before_fork could not close
+
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
             self._connection = None
 

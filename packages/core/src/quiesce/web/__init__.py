@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from .api import MaintenanceStatusAPI
-from .exchange import LONGEST_BODY, ApiRequest, ApiResponse
-from .responses import Refusals
-from .routing import HEALTH_PATH, PREFIX, Route
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .api import MaintenanceStatusAPI
+    from .exchange import LONGEST_BODY, ApiRequest, ApiResponse
+    from .responses import Refusals
+    from .routing import HEALTH_PATH, PREFIX, Route
 
 __all__ = [
     "HEALTH_PATH",
@@ -17,3 +21,22 @@ __all__ = [
     "Refusals",
     "Route",
 ]
+
+_ROOMS = {
+    "HEALTH_PATH": ".routing",
+    "LONGEST_BODY": ".exchange",
+    "PREFIX": ".routing",
+    "ApiRequest": ".exchange",
+    "ApiResponse": ".exchange",
+    "MaintenanceStatusAPI": ".api",
+    "Refusals": ".responses",
+    "Route": ".routing",
+}
+
+if not TYPE_CHECKING:  # a type checker is to find names that are not there
+
+    def __getattr__(name: str) -> object:
+        # A command shows documents, and serves nothing.
+        if name not in _ROOMS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_ROOMS[name], __name__), name)

@@ -1,0 +1,62 @@
+"""What only a process that serves requests has: its gate, its agent, and what the leading one does besides."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..gate import Agent, Board, Gate, Policy
+from .lifecycle import Lifecycle
+from .proof import prove
+
+if TYPE_CHECKING:
+    from .runtime import Runtime
+
+
+class Worker:
+    """The gate with its agent, which starts at the first request.
+
+    Attributes:
+        gate: of this process.
+        agent: of this process.
+    """
+
+    def __init__(self, runtime: Runtime, *, framework: str) -> None:
+        settings = runtime.settings
+        policy = Policy(
+            exempt_paths=settings.exempt_paths,
+            is_enabled=settings.enabled,
+            is_simulating=settings.test_mode_simulation,
+            refuses_writes_when_stale=settings.on_stale == "refuse-writes",
+        )
+        board = runtime.board() or Board(None)
+        self.gate = Gate(classifier=runtime.classifier, policy=policy, board=board, clock=runtime.clock)
+        self.agent = Agent(
+            store=runtime.store,
+            gate=self.gate,
+            clock=runtime.clock,
+            framework=framework,
+            test_log_level=logging.getLevelNamesMapping()[settings.test_mode_logging_level],
+            gone_after=settings.worker_gone_after.total_seconds(),
+        )
+        self._lifecycle = Lifecycle(
+            plugins=runtime.plugins,
+            commit=runtime.committer.commit,
+            clock=runtime.clock,
+            hook_timeout=settings.hook_timeout,
+            keep_ended=settings.cleanup_interval,
+            is_quiet=lambda: prove(runtime, expected_workers=1).quiesced,
+            renewals=runtime.store.lease_renewals,
+        )
+        self.agent.on_lead = self._lead
+        self.agent.count_jobs = runtime.count_jobs
+
+    def stop(self) -> None:
+        """Let what runs come to its end, and take this process off the list of workers."""
+        self._lifecycle.stop()
+        self.agent.stop()
+
+    def _lead(self) -> None:
+        registered = self.agent.worker
+        if registered is not None:
+            self._lifecycle.step(self.gate.snapshot.state, actor=f"worker:{registered.id}")

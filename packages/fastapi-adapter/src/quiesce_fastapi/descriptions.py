@@ -1,0 +1,110 @@
+"""What OpenAPI says of each of the product's own endpoints; imported when somebody asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from quiesce import Route
+
+from . import models, window_models
+
+_ANSWERS: dict[str, type[BaseModel]] = {
+    "status": models.Status,
+    "blocked_operations": models.BlockedOperations,
+    "message": models.Message,
+    "health": models.Health,
+    "quiescence": models.Quiescence,
+    "events": window_models.Events,
+    "enable": models.Changed,
+    "disable": models.Changed,
+    "extend": models.Changed,
+    "windows": window_models.Agenda,
+    "plan_window": window_models.Planned,
+    "window": window_models.Planned,
+    "change_window": window_models.Planned,
+    "cancel_window": window_models.Planned,
+}
+_BODIES: dict[str, type[BaseModel]] = {
+    "enable": models.Enable,
+    "disable": models.Disable,
+    "extend": models.Extend,
+    "plan_window": window_models.Plan,
+    "change_window": window_models.PlanChange,
+}
+_QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
+    "message": (
+        ("operation", "An operation type; left out: the message about maintenance as a whole.", {"type": "string"}),
+    ),
+    "quiescence": (("expect", "The least number of confirmed workers.", {"type": "integer", "minimum": 0}),),
+    "events": (
+        ("after", "The id of an event; only those after it are told.", {"type": "string"}),
+        ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+    ),
+}
+_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "Of a window or schedule.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}$"},
+}
+_CREATES = frozenset({"plan_window"})
+_PROBLEMS = {
+    400: "Something asked for is not valid; `field` names it, and nothing changed.",
+    401: "Not signed in, or a wrong token.",
+    403: "Not an administrator, or a command from another origin.",
+    404: "There is no window or schedule of this id.",
+    409: "A conflict with the state as it is.",
+    503: "The store does not answer.",
+}
+
+
+def describe(route: Route) -> dict[str, Any]:
+    """Return what FastAPI's ``APIRoute`` is to be told of an endpoint, besides its path and what answers it."""
+    return {
+        "methods": [route.method],
+        "name": f"maintenance_{route.name}",
+        "status_code": 201 if route.name in _CREATES else 200,
+        "summary": route.summary,
+        "description": _ANSWERS[route.name].__doc__ or "",
+        "tags": ["maintenance"],
+        "response_model": _ANSWERS[route.name],
+        "responses": _problems(route),
+        "openapi_extra": _openapi_extra(route),
+    }
+
+
+def _problems(route: Route) -> dict[int | str, dict[str, Any]]:
+    possible = {503}
+    if route.needs_admin:
+        possible |= {401, 403}
+    if route.method != "GET":
+        possible |= {400, 409}
+    if route.name in _QUERIES:
+        possible.add(400)
+    if _names_one(route):
+        possible.add(404)
+    content = {"application/problem+json": {"schema": models.Problem.model_json_schema()}}
+    return {status: {"description": _PROBLEMS[status], "content": content} for status in sorted(possible)}
+
+
+def _openapi_extra(route: Route) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    parameters = [_ID] if _names_one(route) else []
+    for name, description, schema in _QUERIES.get(route.name, ()):
+        parameters.append({"name": name, "in": "query", "description": description, "schema": schema})
+    if parameters:
+        extra["parameters"] = parameters
+    if route.name in _BODIES:
+        model = _BODIES[route.name]
+        extra["requestBody"] = {
+            "content": {"application/json": {"schema": model.model_json_schema()}},
+            "required": any(field.is_required() for field in model.model_fields.values()),
+        }
+    return extra
+
+
+def _names_one(route: Route) -> bool:
+    return route.path.endswith("{id}")

@@ -1,0 +1,130 @@
+"""What is imported late stays out of the processes that never need it, and is there where it must be."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import quiesce
+
+STATUS = """
+from quiesce.cli import program
+program.program.main(["status", "--store", URL], standalone_mode=False)
+"""
+WORKERS = {
+    "flask": """
+import flask, quiesce, quiesce_flask
+app = flask.Flask("app")
+service = quiesce.EnhancedMaintenanceModeService(quiesce.Settings(store_url=URL, disabled_plugins=("fastapi",)))
+quiesce_flask.init_app(app, service=service)
+assert app.test_client().get("/").status_code == 404
+service.close()
+""",
+    "fastapi": """
+import asyncio, fastapi, quiesce, quiesce_fastapi
+app = fastapi.FastAPI()
+service = quiesce.EnhancedMaintenanceModeService(quiesce.Settings(store_url=URL, disabled_plugins=("flask",)))
+quiesce_fastapi.init_app(app, service=service)
+scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": [],
+         "root_path": "", "http_version": "1.1", "scheme": "http"}
+sent = []
+async def receive(): return {"type": "http.request", "body": b"", "more_body": False}
+async def send(message): sent.append(message)
+asyncio.run(app(scope, receive, send))
+assert sent[0]["status"] == 404
+service.close()
+""",
+}
+PLANNING = {
+    "quiesce.control.holding",
+    "quiesce.control.planning",
+    "quiesce.control.recurrence",
+    "quiesce.control.schedule",
+}
+NO_COMMANDS_BUSINESS = PLANNING | {
+    *("quiesce.gate.agent", "quiesce.gate.gate", "quiesce.plugins", "quiesce.web.api", "quiesce.web.responses"),
+    *("quiesce.stores.memory", "quiesce.stores.redis"),
+    *("ctypes", "difflib", "hashlib", "importlib.metadata", "pluggy", "socket", "zoneinfo"),
+}
+NO_WORKERS_BUSINESS = PLANNING | {
+    *("quiesce.cli", "quiesce.stores.memory", "quiesce.stores.redis", "quiesce_fastapi.descriptions"),
+    *("quiesce_fastapi.models", "ctypes", "pydantic.v1"),
+}
+NEEDED_AT_ONCE = {
+    *("quiesce.control.commands", "quiesce.control.transitions", "quiesce.control.window_changes"),
+    *("quiesce.gate.guard", "quiesce.gate.reseeding", "quiesce.stores.sqlite"),
+    *("quiesce.web.command_endpoints", "quiesce.web.responses", "quiesce.web.status_endpoints"),
+}
+
+
+def imported_by(script: str, folder: Path) -> set[str]:
+    """The modules that a fresh process has imported after it ran this; ``URL`` is that of a store in the folder."""
+    whole = f"URL = 'sqlite:///{folder}/x.db'\n{script}\nimport sys\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", whole],
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_importing_the_package_imports_none_of_its_rooms(tmp_path: Path) -> None:
+    """Each of a command, a plugin and a worker pays for its own part only."""
+    ours = {name for name in imported_by("import quiesce", tmp_path) if name.startswith("quiesce")}
+
+    assert ours == {"quiesce", "quiesce._version"}
+
+
+def test_a_command_imports_neither_gate_nor_plugins_nor_calendar(tmp_path: Path) -> None:
+    """An operator in an emergency waits for ``quiesce status``; what it never uses would double that."""
+    imported = imported_by(STATUS, tmp_path)
+
+    assert imported & NO_COMMANDS_BUSINESS == set()
+
+
+@pytest.mark.parametrize("framework", WORKERS)
+def test_a_worker_imports_no_calendar_and_no_documents(tmp_path: Path, framework: str) -> None:
+    """Each megabyte is paid once for every worker of every host."""
+    imported = imported_by(WORKERS[framework], tmp_path)
+
+    assert imported & NO_WORKERS_BUSINESS == set()
+
+
+@pytest.mark.parametrize("framework", WORKERS)
+def test_a_worker_has_what_opens_and_ends_a_window(tmp_path: Path, framework: str) -> None:
+    """A deployment replaces the files of a running worker, which is when operators ask it to open and end windows."""
+    imported = imported_by(WORKERS[framework], tmp_path)
+
+    assert NEEDED_AT_ONCE - imported == set()
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """``hasattr`` and ``from quiesce import typo`` behave as with any module."""
+    with pytest.raises(AttributeError, match="no attribute 'typo'"):
+        quiesce.typo  # type: ignore[attr-defined]  # noqa: B018 - that it is looked up is what is tested
+
+
+def test_values_survive_pickling_in_a_process_that_imported_nothing(tmp_path: Path) -> None:
+    """Queues and caches hand them to processes that have not asked for a name of the package."""
+    values = (quiesce.Mode.NORMAL, quiesce.Principal(user_id="bob"), quiesce.MaintenanceState())
+    (tmp_path / "values").write_bytes(pickle.dumps(values))
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import pickle; print(pickle.load(open('values', 'rb')))"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert done.stdout.strip() == str(values)
