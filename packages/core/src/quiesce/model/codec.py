@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from .decisions import Outcome
 from .errors import StoreCorruptError
 from .events import EventKind, MaintenanceEvent
+from .pass_codec import passes_members, passes_of
 from .plan_codec import schedule_members, schedule_of, time_of, time_text, window_members, window_of
 from .records import AuditRecord, CountKey
 from .state import MaintenanceState, revision_of
@@ -23,6 +24,7 @@ def encode_state(state: MaintenanceState) -> bytes:
             "windows": [window_members(window) for window in state.windows],
             "schedules": [schedule_members(schedule) for schedule in state.schedules],
             "commits": list(state.commits),
+            "passes": passes_members(state.passes),
         }
     )
 
@@ -40,6 +42,7 @@ def decode_state(data: bytes | str) -> MaintenanceState:
             tuple(window_of(item) for item in raw["windows"]),
             tuple(schedule_of(item) for item in raw["schedules"]),
             tuple(map(_to_commit, raw["commits"])),
+            passes=passes_of(raw.get("passes", ())),
         )
 
     return _decode("state", data, build)

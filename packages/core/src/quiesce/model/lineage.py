@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from .passes import merged_passes
 from .schedules import Schedule
 from .state import MOST_COMMITS, MaintenanceState, commit_id, revision_of
 from .windows import MaintenanceWindow
@@ -52,6 +53,7 @@ def merged(known: MaintenanceState, stored: MaintenanceState, *, unique: str) ->
         tuple(sorted(windows.values(), key=lambda window: (window.starts_at, window.id))),
         tuple(schedules.values()),
         _newest({*known.commits, *stored.commits, commit_id(revision, unique)}),
+        passes=merged_passes(known.passes, stored.passes),
     )
 
 

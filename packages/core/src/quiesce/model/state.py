@@ -8,6 +8,7 @@ from datetime import datetime
 
 from .modes import Mode
 from .operations import OperationType
+from .passes import BypassPass
 from .schedules import Schedule
 from .windows import MaintenanceWindow
 
@@ -28,12 +29,14 @@ class MaintenanceState:
             something must be remembered.
         schedules: the recurring windows; what they open need not stand in ``windows``.
         commits: ids of the commits that it contains, this one's last; the oldest are dropped. Empty: not known.
+        passes: the bypass passes that are out, revoked ones too, until they have expired.
     """
 
     revision: int = 0
     windows: tuple[MaintenanceWindow, ...] = ()
     schedules: tuple[Schedule, ...] = ()
     commits: tuple[str, ...] = ()
+    passes: tuple[BypassPass, ...] = ()
 
     @property
     def commit_id(self) -> str:
