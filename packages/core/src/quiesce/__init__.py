@@ -5,12 +5,13 @@ from __future__ import annotations
 from ._version import __version__
 from .clock import Clock, SystemClock
 from .control import Agenda, EnhancedMaintenanceModeService, MaintenanceSchedule, MaintenanceStatus, PlanFields
-from .gate import Caller, Gate, Guard, MaintenanceOperationClassifier, current_caller, operation
+from .gate import PASS_HEADER, Caller, Gate, Guard, MaintenanceOperationClassifier, current_caller, operation
 from .gate.marks import operation_of
 from .model import (
     WEBSOCKET,
     AmbiguousWindowError,
     BoardError,
+    BypassPass,
     ConflictError,
     Decision,
     EventKind,
@@ -23,6 +24,7 @@ from .model import (
     MaintenanceWindow,
     Mode,
     NoOpenWindowError,
+    NoSuchPassError,
     NoSuchWindowError,
     NotQuiescedError,
     OperationRefusedError,
@@ -51,12 +53,14 @@ from .web import LONGEST_BODY, ApiRequest, ApiResponse, MaintenanceStatusAPI, Re
 
 __all__ = [
     "LONGEST_BODY",
+    "PASS_HEADER",
     "WEBSOCKET",
     "Agenda",
     "AmbiguousWindowError",
     "ApiRequest",
     "ApiResponse",
     "BoardError",
+    "BypassPass",
     "Caller",
     "Change",
     "Clock",
@@ -79,6 +83,7 @@ __all__ = [
     "MaintenanceWindow",
     "Mode",
     "NoOpenWindowError",
+    "NoSuchPassError",
     "NoSuchWindowError",
     "NotQuiescedError",
     "OperationRefusedError",

@@ -80,9 +80,11 @@ class DocumentedRoute(APIRoute):
 def documented_routes(
     api: MaintenanceStatusAPI, *, respond: Callable[[Request], Awaitable[Response]]
 ) -> list[BaseRoute]:
-    """Return FastAPI's own routes, which stand in OpenAPI with their models and problems."""
+    """Return FastAPI's own routes, which stand in OpenAPI with their models and problems; pages do not."""
     router = APIRouter(route_class=DocumentedRoute)
     for route in api.routes:
+        if route.is_page:
+            continue
         router.add_api_route(
             route.path,
             respond,

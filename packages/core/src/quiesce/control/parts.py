@@ -9,6 +9,7 @@ from ..plugins import PluginManager
 from ..settings import Settings
 from ..stores import Store
 from .jobs import JobTracker
+from .passes import PassDesk
 from .runtime import Runtime
 from .schedule import MaintenanceSchedule
 from .writing import CommandWriter
@@ -105,6 +106,11 @@ class ServiceParts:
     def schedule(self) -> MaintenanceSchedule:
         """The commands on windows to come."""
         return MaintenanceSchedule(self._runtime, writer=self._writer)
+
+    @property
+    def passes(self) -> PassDesk:
+        """The commands on bypass passes."""
+        return PassDesk(self._runtime, writer=self._writer)
 
     def close(self) -> None:
         """Take this process off the list of workers and release the store."""

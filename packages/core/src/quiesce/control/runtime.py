@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..gate import Agent, Board, Gate, MaintenanceOperationClassifier, Policy
-from ..model import BUILTIN_OPERATIONS, BoardError, OperationType
+from ..model import BUILTIN_OPERATIONS, BoardError, OperationType, SettingsError
 from ..plugins import PluginManager
 from ..settings import Settings
 from ..stores import Store, open_store
 from .committing import Committer
 from .lifecycle import Lifecycle
 from .proof import prove
+
+if TYPE_CHECKING:
+    from ..gate.pass_signing import PassSigner
 
 logger = logging.getLogger("quiesce")
 
@@ -87,8 +91,23 @@ class Runtime:
                 )
                 board = self.board() or Board(None)
                 self._gate = Gate(classifier=self.classifier, policy=policy, board=board, clock=self.clock)
+                if self.settings.secret_key is not None:
+                    self._gate.passes.trust(self.pass_signer)
                 self._agent = self._make_agent(self._gate)
             return self._gate
+
+    @property
+    def pass_signer(self) -> PassSigner:
+        """What signs bypass passes.
+
+        Raises:
+            SettingsError: ``MAINTENANCE_SECRET_KEY`` is not set.
+        """
+        if self.settings.secret_key is None:
+            raise SettingsError(["MAINTENANCE_SECRET_KEY: is not set; it signs passes, and there is no default"])
+        from ..gate.pass_signing import PassSigner  # noqa: PLC0415 - 7 ms that a process without a key does not pay
+
+        return PassSigner(self.settings.secret_key)
 
     def adopt_framework(self, framework: str) -> None:
         """Say what this process runs; holds for registrations from now on."""

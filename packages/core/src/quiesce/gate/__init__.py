@@ -8,6 +8,7 @@ from .classifier import MaintenanceOperationClassifier
 from .gate import Gate
 from .guard import Caller, Guard, current_caller
 from .marks import operation
+from .passes import PASS_COOKIE, PASS_HEADER
 from .paths import normalise
 from .policy import Policy
 from .processes import is_gone, this_machine
@@ -18,6 +19,8 @@ __all__ = [
     "CAPACITY_BYTES",
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
+    "PASS_COOKIE",
+    "PASS_HEADER",
     "Agent",
     "Board",
     "Caller",
