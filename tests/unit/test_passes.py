@@ -139,7 +139,15 @@ class TestWhatItOpens:
         service = make_service(secret_key=KEY, on_stale="refuse-writes")
         text = issue(service)
         service.gate.extend_lease(seconds=60, is_stale=True)
+        without_window = ask(service, text)
+        service.gate.extend_lease(seconds=60, is_stale=False)
+        service.enable(reason="work", actor="ops")
+        service.gate.extend_lease(seconds=60, is_stale=False)
+        before = ask(service, text)
 
+        service.gate.extend_lease(seconds=60, is_stale=True)
+
+        assert (without_window, before) == (Outcome.REFUSED, Outcome.BYPASSED)
         assert ask(service, text) is Outcome.REFUSED
 
     def test_a_guard_asks_for_it_too(self, service: Service) -> None:

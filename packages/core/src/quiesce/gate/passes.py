@@ -66,6 +66,9 @@ class PassReader:
     def admit(self, token: int, decision: Decision, *, header: str = "", cookie: str = "") -> Decision | None:
         """Let a refused request pass if it carries a pass for that; return the decision that then holds.
 
+        While the store is out of reach and writes are refused for that, no pass opens anything: a revocation would not
+        be heard.
+
         Args:
             token: of its entry, which is marked.
             decision: that refuses it.
@@ -75,13 +78,13 @@ class PassReader:
         Returns:
             ``None`` when nothing that it carries opens what refuses it: an admin may have sent it still.
         """
-        # Without a window it is refused for want of the store, which no pass says anything of.
-        if decision.window is None or not self.are_out:
+        gate = self._gate
+        if decision.window is None or not self.are_out or gate.policy.is_shut(is_stale=gate.is_stale):
             return None
-        _, method, path, _ = self._gate.in_flight[token]
+        _, method, path, _ = gate.in_flight[token]
         for found in self.carried(header=header, cookie=cookie):
             if self._opens(found, method, path):
-                return self._gate.bypass(token, decision, user=f"pass:{found.name}")
+                return gate.bypass(token, decision, user=f"pass:{found.name}")
         return None
 
     def carried(self, *, header: str = "", cookie: str = "") -> Iterator[BypassPass]:
