@@ -15,11 +15,17 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import quiesce_fastapi
 from quiesce import EnhancedMaintenanceModeService, Principal, operation
 from quiesce.testing.adapter import AdapterContract
 from quiesce.testing.adapter_client import NO_HEADERS, Answer
+from quiesce.testing.adapter_decisions import DecisionContract
+from quiesce.testing.adapter_entries import EntryContract
+from quiesce.testing.adapter_hostile import HostileContract
+from quiesce.testing.adapter_passes import PassContract
+from quiesce.testing.adapter_refusals import RefusalContract
 from quiesce.testing.waiting import eventually
 
 
@@ -203,3 +209,55 @@ class TestStarletteAdapter(TestFastAPIAdapter):
         identify: Callable[[Any], Principal | None] | None = None,
     ) -> Client:
         return self._client_of(_starlette_app(service), service, identify)
+
+
+def _asgi_app(service: EnhancedMaintenanceModeService) -> ASGIApp:
+    """Build the application of the contract without any framework."""
+    answers = {
+        ("GET", "/items"): "items",
+        ("HEAD", "/items"): "",
+        ("POST", "/items"): "made",
+        ("POST", "/login"): "in",
+        ("GET", "/api/jobs"): "jobs",
+        ("POST", "/api/jobs"): "jobs",
+        ("GET", "/health"): "ok",
+        ("GET", "/admin/panel"): "panel",
+        ("POST", "/admin/panel"): "panel",
+        ("GET", "/payments"): "paid",
+    }
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["method"], scope["path"]
+        if asked[1] == "/boom" and asked[0] != "HEAD":
+            raise RuntimeError("boom")
+        if asked in {("GET", "/stream"), ("POST", "/stream")}:
+            await StreamingResponse(_stream(service), media_type="text/plain")(scope, receive, send)
+        elif asked == ("GET", "/guarded"):
+            async with service.guard("payments"):
+                await PlainTextResponse("guarded")(scope, receive, send)
+        else:
+            status = 201 if asked == ("POST", "/items") else 200 if asked in answers else 404
+            await PlainTextResponse(answers.get(asked, ""), status_code=status)(scope, receive, send)
+
+    return answer
+
+
+class TestAnyASGIApplication(DecisionContract, RefusalContract, EntryContract, HostileContract, PassContract):
+    """The middleware alone, around an application of no framework; it has no endpoints, and a rule marks the view."""
+
+    framework = "asgi"
+
+    @pytest.fixture(autouse=True)
+    def _served(self, server: Server) -> None:
+        self.server = server
+
+    def client(
+        self,
+        *,
+        service: EnhancedMaintenanceModeService,
+        identify: Callable[[Any], Principal | None] | None = None,
+    ) -> Client:
+        service.classifier.add_custom_classification(r"/payments\Z", "payments")
+        app = quiesce_fastapi.MaintenanceModeMiddleware(_asgi_app(service), service=service, identify=identify)
+        self.server.app = app
+        return Client(self.server)

@@ -17,6 +17,7 @@ from quiesce.testing.adapter_client import NO_HEADERS, Answer
 from quiesce.testing.adapter_decisions import DecisionContract
 from quiesce.testing.adapter_entries import EntryContract
 from quiesce.testing.adapter_hostile import HostileContract
+from quiesce.testing.adapter_passes import PassContract
 from quiesce.testing.adapter_refusals import RefusalContract
 from quiesce_flask import MaintenanceModeMiddleware, init_app
 
@@ -187,7 +188,7 @@ def make_wsgi_app(service: EnhancedMaintenanceModeService) -> WSGIApplication:
     return app
 
 
-class TestAnyWSGIApplication(DecisionContract, RefusalContract, EntryContract, HostileContract):
+class TestAnyWSGIApplication(DecisionContract, RefusalContract, EntryContract, HostileContract, PassContract):
     """The middleware alone, around an application of no framework; it has no endpoints, and a rule marks the view."""
 
     framework = "wsgi"

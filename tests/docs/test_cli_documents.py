@@ -99,6 +99,29 @@ def test_lists_hold_the_documented_objects(
     assert plugins
 
 
+def test_pass_commands_print_the_documented_shapes(
+    store: EnhancedMaintenanceModeService,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A deployment script takes the pass from one of them; and the example is of the form that passes have."""
+    monkeypatch.setenv("MAINTENANCE_SECRET_KEY", "a-secret-key-of-the-tests")
+    printed = {}
+    for command, *arguments in (("issue", "--name", "QA, Ann"), ("list",), ("revoke", "QA, Ann")):
+        assert program.main(["pass", command, *arguments, "--json"], "quiesce", standalone_mode=False) == 0
+        printed[command] = json.loads(capsys.readouterr().out)
+
+    expected = {command: documented(root, f"`pass {command}`") for command in printed}
+
+    assert {name: shape(each) for name, each in printed.items()} == {n: shape(each) for n, each in expected.items()}
+    assert printed["list"]["passes"] == printed["revoke"]["revoked"] == [printed["issue"]["pass"]]
+    example = expected["issue"]
+    assert isinstance(example, dict)
+    assert len(example["text"]) == len(printed["issue"]["text"])
+    assert example["text"].startswith(example["pass"]["id"] + ".")
+
+
 def test_error_is_the_documented_one(
     store: EnhancedMaintenanceModeService, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import socket
@@ -249,6 +250,39 @@ def test_planning_howto(reader: Reader, blocks: Mapping[str, Any]) -> None:
     assert "OPS-7" in changed.text
     assert "upgrade" in listed.text
     assert "sunday.20311207T020000Z" in shown.text
+
+
+@pytest.fixture
+def secret_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page has its readers set before anything else."""
+    monkeypatch.setenv("MAINTENANCE_SECRET_KEY", "a-secret-key-of-the-tests")
+
+
+@pytest.mark.parametrize(("framework", "server"), [("flask", "gunicorn"), ("fastapi", "uvicorn")])
+def test_testers_howto(
+    framework: str,
+    server: str,
+    secret_key: None,
+    reader: Reader,
+    serve_readme: Callable[[str, str], None],
+    blocks: Mapping[str, Any],
+) -> None:
+    """The tester passes, everybody else does not, and after the revocation nobody; on a real server of each kind."""
+    serve_readme(framework, server)
+    lines = [line for block in blocks["docs/how-to/let-testers-in.md"] for line in block.commands]
+    issued, answers = "", []
+    for line in lines:
+        answer = reader.type(line.replace('PASS"', f'{issued}"'))
+        assert answer is not None
+        answers.append(answer)
+        if " issue " in line:
+            issued = re.findall(r"^  pass +(\S+)$", answer.text, re.MULTILINE)[0]
+
+    opened, _, listed, refused, passed, revoked, again, ended = answers
+
+    assert [answer.code for answer in (opened, listed, revoked, ended)] == [0] * 4, opened.text + revoked.text
+    assert "QA, Ann" in listed.text
+    assert (refused.code, passed.code, again.code) == (503, 200, 503)
 
 
 def test_migration_howto(reader: Reader, serve_readme: Callable[[str, str], None], blocks: Mapping[str, Any]) -> None:

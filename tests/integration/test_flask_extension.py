@@ -571,3 +571,48 @@ def test_the_status_is_json_for_a_browser_too(app: flask.Flask, service: Enhance
     answer = app.test_client().get("/api/maintenance/status", headers={"Accept": "text/html"})
 
     assert json.loads(answer.data)["is_active"] is False
+
+
+def test_a_pass_is_taken_although_the_application_has_read_the_form(
+    app: flask.Flask, make_service: MakeService
+) -> None:
+    """A function that looks at ``request.form`` before each request leaves nothing of the body to read."""
+    service = make_service(secret_key="a-secret-key-of-the-tests")
+    seen = []
+    app.before_request(lambda: seen.append(dict(flask.request.form)))
+    init_app(app, service=service)
+    text = service.passes.issue(name="QA, Ann", actor="ops").text
+    service.enable(reason="fire", mode="emergency", actor="ops")
+
+    client = app.test_client()
+    headers = {"Origin": "http://localhost"}
+    taken = client.post("/api/maintenance/pass", data={"pass": text}, headers=headers)
+
+    assert (taken.status_code, taken.headers["Location"]) == (303, "../../")
+    assert {"pass": text} in seen
+    assert client.post("/api/maintenance/pass", data={"pass": text, "x": "y"}, headers=headers).status_code == 400
+    assert client.post("/api/maintenance/pass", data={"pass": "x"}, headers=headers).status_code == 403
+
+
+def test_a_pass_without_identify_reaches_guards_of_streamed_bodies(app: flask.Flask, make_service: MakeService) -> None:
+    """The body is made after the view has returned, and belongs to the request all the same."""
+    service = make_service(secret_key="a-secret-key-of-the-tests")
+
+    def export() -> flask.Response:
+        def rows() -> Iterator[str]:
+            with service.guard("payments"):
+                yield "row"
+
+        return flask.Response(rows())
+
+    app.add_url_rule("/export", view_func=export)
+    init_app(app, service=service)
+    service.guard("payments")
+    text = service.passes.issue(name="QA, Ann", actor="ops").text
+    service.enable(reason="upgrade", operations=["payments"], actor="ops")
+    client = app.test_client()
+
+    assert client.get("/export", headers={"X-Maintenance-Pass": text}).text == "row"
+    with pytest.raises(OperationRefusedError):  # what werkzeug's client makes of an answer that comes so late
+        client.get("/export")
+    assert not service.gate.in_flight

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from quiesce.model import (
     Acknowledgement,
     AuditRecord,
+    BypassPass,
     CountKey,
     MaintenanceState,
     MaintenanceWindow,
@@ -59,7 +60,21 @@ windows = st.builds(
     ended_at=st.none() | times,
     hooks_run=st.frozensets(odd, max_size=3),
 )
-states = st.builds(MaintenanceState, revisions, st.lists(windows, max_size=4).map(tuple))
+passes = st.builds(
+    BypassPass,
+    id=odd,
+    name=odd,
+    expires_at=times,
+    window_id=st.none() | odd,
+    opens_emergencies=st.booleans(),
+    is_revoked=st.booleans(),
+)
+states = st.builds(
+    MaintenanceState,
+    revisions,
+    st.lists(windows, max_size=4).map(tuple),
+    passes=st.lists(passes, max_size=3).map(tuple),
+)
 acknowledgements = st.builds(
     Acknowledgement,
     revision=revisions,
@@ -154,6 +169,29 @@ def test_faulty_window_is_corrupt(change: dict[str, Any]) -> None:
     """A corrupt snapshot is an error that says so; it never becomes an open gate."""
     with pytest.raises(StoreCorruptError, match="state"):
         decode_state(json.dumps(raw_state(**change)))
+
+
+@pytest.mark.parametrize(
+    "passes",
+    [None, 7, "ab", [7], [{}], [{"id": "a", "name": "b"}], [{"id": "a", "name": "b", "expires_at": "soon"}]],
+    ids=repr,
+)
+def test_faulty_passes_are_corrupt(passes: object) -> None:
+    """A pass of which nobody knows when it ends must not be one."""
+    with pytest.raises(StoreCorruptError):
+        decode_state(json.dumps(raw_state() | {"passes": passes}))
+
+
+@pytest.mark.parametrize(
+    ("marks", "is_revoked", "opens"), [({"is_revoked": 0}, True, False), ({"opens_emergencies": "yes"}, False, False)]
+)
+def test_a_strange_mark_on_a_pass_opens_nothing(marks: dict[str, Any], *, is_revoked: bool, opens: bool) -> None:
+    """What is in doubt stays closed."""
+    raw = {"id": "a", "name": "b", "expires_at": "2031-05-04T12:00:00+00:00"} | marks
+
+    (found,) = decode_state(json.dumps(raw_state() | {"passes": [raw]})).passes
+
+    assert (found.is_revoked, found.opens_emergencies) == (is_revoked, opens)
 
 
 @pytest.mark.parametrize("revision", [-1, 2**63, 1.5, "3", True, None, [1]], ids=repr)

@@ -14,7 +14,7 @@ import pytest
 from quiesce.control.committing import Committer
 from quiesce.control.hooks import due_hook
 from quiesce.control.lifecycle import Lifecycle, forgettable
-from quiesce.model import EventKind, MaintenanceState, MaintenanceWindow, Mode
+from quiesce.model import BypassPass, EventKind, MaintenanceState, MaintenanceWindow, Mode
 from quiesce.plugins import PluginManager, hookimpl
 from quiesce.stores import Store, open_store
 from quiesce.stores.memory import MemoryStore
@@ -347,3 +347,23 @@ def test_what_has_not_been_told_to_be_over_is_not_forgotten(store: Store, clock:
 
     assert untold == []
     assert forgettable(MaintenanceState(1, (told,)), clock.now(), keep_ended=KEEP) == ["w"]
+
+
+def test_passes_are_forgotten_together_some_time_after_they_expired(
+    lifecycle: Lifecycle, store: Store, clock: FakeClock
+) -> None:
+    """They ride along to every process with each commit; a commit for each that expires would be worse."""
+    passes = tuple(BypassPass(id=f"{n}", name="Ann", expires_at=NOON + timedelta(minutes=n)) for n in range(1, 4))
+    longer = BypassPass(id="longer", name="Ann", expires_at=NOON + timedelta(days=1), is_revoked=True)
+    store.commit(MaintenanceState(1, passes=(*passes, longer)), expected_revision=0, audit=[])
+
+    clock.advance(KEEP.total_seconds() + 59)
+    run(lifecycle, store.load())
+    before = store.revision()
+    clock.advance(121)
+    run(lifecycle, store.load())
+    run(lifecycle, store.load())
+
+    assert (before, store.revision()) == (1, 2)
+    assert store.load().passes == (longer,)
+    assert store.audit() == ()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from quiesce.gate.reseeding import reseed
 from quiesce.model import (
     MOST_COMMITS,
+    BypassPass,
     Lease,
     MaintenanceState,
     MaintenanceWindow,
@@ -179,6 +180,22 @@ def test_schedules_of_both_sides_survive() -> None:
 
     assert {each.id for each in merged(one, other, unique="m").schedules} == {"a", "b"}
     assert {each.id for each in merged(one, merged(without, other, unique="m"), unique="n").schedules} == {"b"}
+
+
+def test_a_pass_that_either_state_revoked_is_revoked_and_none_is_lost() -> None:
+    """Who was locked out must stay out, and who was let in stays in, whichever state the store had lost."""
+
+    def holding(before: MaintenanceState, *passes: BypassPass, unique: str) -> MaintenanceState:
+        return stamped(replace(before, revision=before.revision + 1, passes=passes), before, unique=unique)
+
+    first, second, third = (BypassPass(id=id_, name="Ann", expires_at=NOON + HOUR) for id_ in "abc")
+    root = holding(EMPTY, first, unique="r")
+    revoked = holding(root, replace(first, is_revoked=True), second, unique="1")
+    ignorant = holding(root, first, third, unique="2")
+
+    for pair in ((revoked, ignorant), (ignorant, revoked)):
+        passes = merged(*pair, unique="m").passes
+        assert [(each.id, each.is_revoked) for each in passes] == [("a", True), ("b", False), ("c", False)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["open", "end", "meet"]), st.integers(0, 3)), max_size=40))

@@ -123,7 +123,7 @@ class TestModels:
 
         paths = app.openapi()["paths"]
 
-        routes = MaintenanceStatusAPI(service).routes
+        routes = [route for route in MaintenanceStatusAPI(service).routes if not route.is_page]
         assert {(route.path, route.method.lower()) for route in routes} == {
             (path, method) for path, item in paths.items() for method in item
         }
@@ -173,7 +173,8 @@ class TestModels:
 
         def ask() -> list[str]:
             barrier.wait(timeout=10)
-            return [route.response_field.name for route in app.routes if isinstance(route, APIRoute)]
+            fields = [route.response_field for route in app.routes if isinstance(route, APIRoute)]
+            return [field.name for field in fields if field is not None]
 
         with ThreadPoolExecutor(4) as pool:
             answers = [future.result(timeout=30) for future in [pool.submit(ask) for _ in range(4)]]

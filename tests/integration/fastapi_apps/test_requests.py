@@ -383,3 +383,49 @@ def test_a_failing_identify_is_logged_with_its_traceback(
     (record,) = [record for record in caplog.records if record.name == "quiesce"]
     assert record.exc_info is not None
     assert "\n" not in record.getMessage()
+
+
+class TestPasses:
+    """Where a bypass pass may be in an ASGI scope."""
+
+    @pytest.mark.parametrize(
+        "carried",
+        [
+            [(b"x-maintenance-pass", b"PASS")],
+            [(b"cookie", b"a=b"), (b"cookie", b"maintenance_pass=PASS"), (b"cookie", b"c=d")],
+            [(b"x-maintenance-pass", b"\xff"), (b"cookie", b"maintenance_pass=PASS")],
+        ],
+        ids=["header", "cookies as HTTP/2 splits them", "both"],
+    )
+    def test_it_is_found_in_a_wrapped_application(self, make_service: Any, drive: Any, carried: Any) -> None:
+        """HTTP/2 sends each cookie as a field of its own (RFC 9113, 8.2.3), and servers pass them on so."""
+        service = make_service(secret_key="a-secret-key-of-the-tests")
+        wrapped = MaintenanceModeMiddleware(answer, service=service)
+        text = service.passes.issue(name="QA, Ann", actor="ops").text.encode()
+        service.enable(reason="upgrade", actor="ops")
+        headers = [(name, value.replace(b"PASS", text)) for name, value in carried]
+
+        assert drive(wrapped, "POST", "/orders", headers=headers) == (200, b"ok")
+        assert drive(wrapped, "POST", "/orders", headers=[*headers, (b"cookie", b"x")])[0] == 200
+        assert drive(wrapped, "POST", "/orders", headers=[(name, b"PASS") for name, _ in headers])[0] == 503
+
+    def test_a_guard_passes_on_a_thread_too(self, make_service: Any, drive: Any) -> None:
+        """FastAPI runs plain views in a thread, where an ``async`` identify could not be asked at all."""
+        service = make_service(secret_key="a-secret-key-of-the-tests")
+        app = FastAPI()
+
+        @app.get("/pay")
+        def pay() -> str:
+            with service.guard("payments"):
+                return "paid"
+
+        async def identify(request: Request) -> Principal | None:
+            raise AssertionError("must not be asked")
+
+        init_app(app, service=service, identify=identify)
+        service.guard("payments")
+        text = service.passes.issue(name="QA, Ann", actor="ops").text
+        service.enable(reason="upgrade", operations=["payments"], actor="ops")
+
+        headers = [(b"x-maintenance-pass", text.encode())]
+        assert drive(app, "GET", "/pay", headers=headers) == (200, b'"paid"')

@@ -60,6 +60,26 @@ class TestBehindUvicorn:
         assert response.headers["X-Maintenance-Mode"] == "normal"
         assert json.loads(response.body or b"")["operation_type"] == "user_data_modification"
 
+    def test_a_pass_opens_the_handshake_and_a_guard_in_it(
+        self, make_service: Any, serve: Any, implementation: str
+    ) -> None:
+        """Browsers cannot give a WebSocket a header, but send their cookies; programs do as they like."""
+        service = make_service(secret_key="a-secret-key-of-the-tests")
+        app = echo_app(service)
+        init_app(app, service=service)
+        text = service.passes.issue(name="QA, Ann", actor="ops").text
+
+        with serve(app, ws=implementation) as port:
+            service.enable(reason="upgrade", actor="ops")
+            for headers in ({"Cookie": f"maintenance_pass={text}"}, {"X-Maintenance-Pass": text}):
+                with connect(f"ws://127.0.0.1:{port}/ws", additional_headers=headers) as websocket:
+                    websocket.send("pay")
+                    assert websocket.recv(timeout=10) == "paid"
+                    eventually(lambda: service.gate.acknowledge().bypassing == 1)
+            service.passes.revoke("QA, Ann", actor="ops")
+            with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{port}/ws", additional_headers=headers):
+                pass
+
     def test_it_is_in_flight_until_it_closes(self, service: Any, serve: Any, implementation: str) -> None:
         """An open socket writes whenever it likes, long after the window opened."""
         app = echo_app(service)

@@ -15,17 +15,24 @@ from quiesce.testing import eventually
 
 pytestmark = pytest.mark.slow
 
+SECRET_KEY = "a-secret-key-of-the-tests"
+
 
 @pytest.fixture
 def shop(tmp_path: Path, start_process: Any) -> Any:
     """Two workers of the shop."""
-    return start_process("shop:build", workers=2, MAINTENANCE_STORE_URL=f"sqlite:///{tmp_path}/m.db")
+    return start_process(
+        "shop:build",
+        workers=2,
+        MAINTENANCE_STORE_URL=f"sqlite:///{tmp_path}/m.db",
+        MAINTENANCE_SECRET_KEY=SECRET_KEY,
+    )
 
 
 @pytest.fixture
 def operator(tmp_path: Path, make_service: Any) -> Any:
     """The service of a process that serves nothing."""
-    return make_service(store_url=f"sqlite:///{tmp_path}/m.db")
+    return make_service(store_url=f"sqlite:///{tmp_path}/m.db", secret_key=SECRET_KEY)
 
 
 @pytest.fixture
@@ -94,6 +101,24 @@ def test_a_slow_request_is_waited_for_and_admins_pass(operator: Any, clients: An
 
     assert done.quiesced
     assert answers == [200]
+
+
+def test_a_pass_opens_every_worker_until_it_is_revoked(operator: Any, clients: Any, shop: Any) -> None:
+    """The way of a tester: the page, the cookie, both workers; and from the revocation on none."""
+    issued = operator.passes.issue(name="QA, Ann", actor="ops")
+    header = {"X-Maintenance-Pass": issued.text}
+    operator.enable(reason="upgrade", actor="ops")
+    with httpx.Client(base_url=shop.url, verify=False) as browser:
+        taken = browser.post("/api/maintenance/pass", data={"pass": issued.text}, headers={"Origin": shop.url})
+        by_cookie = browser.post("/items").status_code
+        by_header = [client.post("/items", headers=header).status_code for client in clients]
+
+        operator.passes.revoke(issued.granted.id, actor="ops")
+
+        assert (taken.status_code, str(taken.url.join(taken.headers["location"]))) == (303, f"{shop.url}/")
+        assert (by_cookie, by_header) == (200, [200, 200])
+        assert browser.post("/items").status_code == 503
+        assert [client.post("/items", headers=header).status_code for client in clients] == [503, 503]
 
 
 def _in_flight(operator: Any) -> bool:

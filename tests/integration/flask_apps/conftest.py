@@ -19,6 +19,8 @@ import pytest
 from quiesce import EnhancedMaintenanceModeService, NoOpenWindowError, Settings
 from quiesce.testing import eventually
 
+SECRET_KEY = "a-secret-key-of-the-tests"
+
 
 class Answer(NamedTuple):
     """A response; header names in lower case."""
@@ -87,7 +89,8 @@ class Site:
         store_url = f"sqlite:///{folder}/maintenance.db"
         # Werkzeug sends Allow in the order of a set, which would differ from process to process.
         self._environ = {"MAINTENANCE_STORE_URL": store_url, "SHOP_FOLDER": str(folder), "PYTHONHASHSEED": "0"}
-        self.operator = EnhancedMaintenanceModeService(Settings(store_url=store_url))
+        self._environ["MAINTENANCE_SECRET_KEY"] = SECRET_KEY
+        self.operator = EnhancedMaintenanceModeService(Settings(store_url=store_url, secret_key=SECRET_KEY))
         self._servers: list[Server] = []
 
     def start(self, application: str, *options: str) -> Server:

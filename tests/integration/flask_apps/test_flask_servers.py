@@ -129,3 +129,41 @@ def test_an_upload_is_refused_with_an_answer(shop: Server, shop_site: Site) -> N
     shop_site.operator.enable(reason="upgrade", actor="ops")
 
     assert [shop.request("POST", "/upload", body=b"x" * 100_000).status for _ in range(5)] == [503] * 5
+
+
+def test_a_pass_opens_every_worker_until_it_is_revoked(shop: Server, shop_site: Site) -> None:
+    """A tester's requests reach any worker; one that let a revoked pass in would be the one that they reach."""
+    operator = shop_site.operator
+    issued = operator.passes.issue(name="QA, Ann", actor="ops")
+    header = {"X-Maintenance-Pass": issued.text}
+    operator.enable(reason="upgrade", actor="ops")
+
+    form = {"Origin": f"http://127.0.0.1:{shop.port}", "Content-Type": "application/x-www-form-urlencoded"}
+    taken = shop.request("POST", "/api/maintenance/pass", headers=form, body=f"pass={issued.text}".encode())
+    cookie = {"Cookie": taken.headers["set-cookie"].partition(";")[0]}
+    answers = [shop.request("POST", "/pid", headers=headers) for _ in range(12) for headers in (header, cookie)]
+    assert ({answer.status for answer in answers}, taken.status) == ({200}, 303)
+    assert len({answer.body for answer in answers}) == 2
+    operator.passes.revoke("QA, Ann", actor="ops")
+
+    assert {
+        shop.request("POST", "/pid", headers=headers).status for _ in range(12) for headers in (header, cookie)
+    } == {503}
+    shop_site.wait_quiet()
+
+
+def test_a_slow_request_by_a_pass_is_shown_and_not_waited_for(shop: Server, shop_site: Site) -> None:
+    """Protocol rule 5: it runs on purpose, so the operator sees it and decides."""
+    operator = shop_site.operator
+    issued = operator.passes.issue(name="probe", actor="ops")
+    operator.enable(reason="upgrade", actor="ops")
+    headers = {"X-Maintenance-Pass": issued.text}
+    thread, answers = in_background(lambda: shop.request("POST", "/slow?name=bypassing", headers=headers))
+    eventually((shop_site.folder / "bypassing.begun").exists)
+
+    shop_site.wait_quiet()
+    shown = eventually(lambda: sum(w.acknowledgement.bypassing for w in operator.store.workers() if w.acknowledgement))
+    (shop_site.folder / "bypassing.go").touch()
+    thread.join(20)
+
+    assert (shown, answers[0].status) == (1, 200)

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
         MaintenanceStatus,
         PlanFields,
     )
-    from .gate import Caller, Gate, Guard, MaintenanceOperationClassifier, current_caller, operation
+    from .gate import PASS_HEADER, Caller, Gate, Guard, MaintenanceOperationClassifier, current_caller, operation
     from .gate.marks import operation_of
     from .model import (
         WEBSOCKET,
         AmbiguousWindowError,
         BoardError,
+        BypassPass,
         ConflictError,
         Decision,
         EventKind,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         MaintenanceWindow,
         Mode,
         NoOpenWindowError,
+        NoSuchPassError,
         NoSuchWindowError,
         NotQuiescedError,
         OperationRefusedError,
@@ -73,12 +75,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONGEST_BODY",
+    "PASS_HEADER",
     "WEBSOCKET",
     "Agenda",
     "AmbiguousWindowError",
     "ApiRequest",
     "ApiResponse",
     "BoardError",
+    "BypassPass",
     "Caller",
     "Change",
     "Clock",
@@ -107,6 +111,7 @@ __all__ = [
     "MaintenanceWindow",
     "Mode",
     "NoOpenWindowError",
+    "NoSuchPassError",
     "NoSuchWindowError",
     "NotQuiescedError",
     "OperationRefusedError",
@@ -148,12 +153,14 @@ __all__ = [
 
 _ROOMS = {
     "LONGEST_BODY": ".web",
+    "PASS_HEADER": ".gate",
     "WEBSOCKET": ".model",
     "Agenda": ".control",
     "AmbiguousWindowError": ".model",
     "ApiRequest": ".web",
     "ApiResponse": ".web",
     "BoardError": ".model",
+    "BypassPass": ".model",
     "Caller": ".gate",
     "Change": ".stores",
     "Clock": ".clock",
@@ -182,6 +189,7 @@ _ROOMS = {
     "MaintenanceWindow": ".model",
     "Mode": ".model",
     "NoOpenWindowError": ".model",
+    "NoSuchPassError": ".model",
     "NoSuchWindowError": ".model",
     "NotQuiescedError": ".model",
     "OperationRefusedError": ".model",

@@ -56,5 +56,5 @@ class DocumentedRoute(APIRoute):
 
 
 def documented_routes(api: MaintenanceStatusAPI, *, respond: Respond) -> list[BaseRoute]:
-    """Return FastAPI's own routes, which stand in OpenAPI with their models and problems."""
-    return [DocumentedRoute(route, respond=respond) for route in api.routes]
+    """Return FastAPI's own routes, which stand in OpenAPI with their models and problems; pages do not."""
+    return [DocumentedRoute(route, respond=respond) for route in api.routes if not route.is_page]

@@ -9,6 +9,7 @@ from starlette.types import Message, Scope, Send
 from quiesce import Principal
 
 from .identity import Identity
+from .passes import pass_fields
 
 
 class Exchange:
@@ -35,3 +36,7 @@ class Exchange:
     async def identify_async(self) -> Principal | None:
         """Return the same from a coroutine."""
         return None if self._identity is None else await self._identity.ask_frankly(self._scope)
+
+    def pass_fields(self) -> tuple[str, str]:
+        """Return the fields in which a bypass pass may be."""
+        return pass_fields(self._scope)

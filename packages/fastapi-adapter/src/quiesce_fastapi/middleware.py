@@ -13,6 +13,7 @@ from quiesce import WEBSOCKET, Decision, EnhancedMaintenanceModeService, Operati
 from .exchange import Exchange
 from .identity import Identify, Identity
 from .lifespan import keep_registered
+from .passes import PASS_FIELD, pass_fields
 from .paths import path_below_root
 from .refusing import RefusalSender, close
 from .threads import in_gate_thread
@@ -54,6 +55,7 @@ class MaintenanceModeMiddleware:
         # An application with a handler for OperationRefusedError watches for the beginning of its response itself.
         self._needs_exchange = identify is not None or not self._app_answers_guards
         self._credentials = credential_fields(credential_headers)
+        self._carriers = self._credentials | {PASS_FIELD}
         self._refusals = RefusalSender()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,15 +91,15 @@ class MaintenanceModeMiddleware:
             if decision.is_allowed:
                 await self._serve_judged(scope, receive, send)
                 return
-            credentials = self._credentials
-            has_credential = False
+            carriers = self._carriers
+            carries_something = False
             accept = ""
             for name, value in scope["headers"]:
                 if name == b"accept":
                     accept = value.decode("latin-1")
-                elif name in credentials:
-                    has_credential = True
-            if not has_credential:
+                elif name in carriers:
+                    carries_something = True
+            if not carries_something:
                 self._refuse(token, decision)
             elif await self._lets_pass(token, decision, scope):
                 await self._serve_judged(scope, receive, send)
@@ -112,8 +114,14 @@ class MaintenanceModeMiddleware:
             self._pop(token, None)
 
     async def _lets_pass(self, token: int, decision: Decision, scope: Scope) -> bool:
-        """Return whether an admin sent what is refused to everybody else; either is counted."""
-        principal = None if self._identity is None else await self._identity.ask(scope)
+        """Return whether an admin sent what is refused to everybody else, or it carries a pass; each is counted."""
+        if self._gate.passes.are_out:
+            header, cookie = pass_fields(scope)
+            if self._gate.passes.admit(token, decision, header=header, cookie=cookie) is not None:
+                return True
+        principal = None
+        if self._identity is not None and any(name in self._credentials for name, _ in scope["headers"]):
+            principal = await self._identity.ask(scope)
         user = "" if principal is None else principal.user_id
         if principal is not None and principal.is_admin:
             self._gate.bypass(token, decision, user=user)
@@ -125,7 +133,7 @@ class MaintenanceModeMiddleware:
         """Run the application while a window is open: its guards may ask who is calling."""
         exchange = None
         try:
-            if not self._needs_exchange:
+            if not self._needs_exchange and not self._gate.passes.are_out:
                 await self.app(scope, receive, send)
                 return
             exchange = Exchange(self._identity, scope, send)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quiesce import ApiResponse, Caller, Decision, EnhancedMaintenanceModeService, Gate, Refusals
 
 from .bodies import WholeBody, whole_body
+from .environs import PASS_KEY, pass_fields
 from .identifying import Identifier, RequestCaller
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class Admission:
         decision = gate.judge(token) or gate.revive_and_judge(token)
         if decision.is_allowed:
             return decision
+        if PASS_KEY in environ or "HTTP_COOKIE" in environ:
+            header, cookie = pass_fields(environ)
+            passed = gate.passes.admit(token, decision, header=header, cookie=cookie)
+            if passed is not None:
+                return passed
         identifier = self.identifier
         if identifier is None or not identifier.is_credentialed(environ):
             gate.refuse(token, decision)
@@ -74,11 +80,13 @@ class Admission:
         return decision
 
     def caller(self, environ: WSGIEnvironment) -> Caller | None:
-        """Return whom guards in the view may ask who it is, ``None`` when nobody can know."""
+        """Return whom guards in the view may ask who it is and for a pass, ``None`` when nobody can know."""
         identifier = self.identifier
-        if identifier is None or not identifier.is_credentialed(environ):
-            return None
-        return RequestCaller(identifier, environ)
+        if identifier is not None and identifier.is_credentialed(environ):
+            return RequestCaller(identifier, environ)
+        if self.gate.passes.are_out and (PASS_KEY in environ or "HTTP_COOKIE" in environ):
+            return RequestCaller(None, environ)
+        return None
 
     def render(self, decision: Decision, environ: WSGIEnvironment) -> ApiResponse:
         """Return the 503 that this request is answered with."""

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
@@ -54,6 +55,8 @@ def _read_body() -> bytes:
     body = b""
     while len(body) <= LONGEST_BODY and (piece := request.stream.read(LONGEST_BODY + 1 - len(body))):
         body += piece
+    if not body and request.form:  # something of the application's has parsed it before
+        body = urlencode([*request.form.items(multi=True)]).encode("ascii")
     return body
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quiesce import WEBSOCKET
+from quiesce import PASS_HEADER, WEBSOCKET
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -27,3 +27,11 @@ def path_of(environ: WSGIEnvironment) -> str:
 def header_key(name: str) -> str:
     """Return the environ's key for a header."""
     return "HTTP_" + name.upper().replace("-", "_")
+
+
+PASS_KEY = header_key(PASS_HEADER)
+
+
+def pass_fields(environ: WSGIEnvironment) -> tuple[str, str]:
+    """Return the fields in which a bypass pass may be: its own header and ``Cookie``, empty where they are not sent."""
+    return environ.get(PASS_KEY, ""), environ.get("HTTP_COOKIE", "")

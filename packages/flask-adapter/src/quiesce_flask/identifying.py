@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request
 
 from quiesce import InvalidValueError, Principal
 
-from .environs import header_key
+from .environs import header_key, pass_fields
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -66,17 +66,21 @@ class RequestCaller:
 
     __slots__ = ("_environ", "_identifier")
 
-    def __init__(self, identifier: Identifier, environ: WSGIEnvironment) -> None:
+    def __init__(self, identifier: Identifier | None, environ: WSGIEnvironment) -> None:
         self._identifier = identifier
         self._environ = environ
 
     def identify(self) -> Principal | None:
         """Return who it is, or ``None``."""
-        return self._identifier.identify(self._environ)
+        return None if self._identifier is None else self._identifier.identify(self._environ)
 
     async def identify_async(self) -> Principal | None:
         """Return the same; an async view of Flask has its thread to itself."""
         return self.identify()
+
+    def pass_fields(self) -> tuple[str, str]:
+        """Return the fields in which a bypass pass may be."""
+        return pass_fields(self._environ)
 
 
 def in_request_context(app: flask.Flask, identify: FlaskIdentify) -> Identify:

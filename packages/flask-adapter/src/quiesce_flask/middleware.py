@@ -10,7 +10,7 @@ from quiesce import Caller, EnhancedMaintenanceModeService, OperationRefusedErro
 from .admission import Admission
 from .bodies import JudgedBody, StreamedBody, hook_into_file
 from .environs import method_of, path_of
-from .identifying import Identifier, Identify, RequestCaller
+from .identifying import Identifier, Identify
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,7 +25,7 @@ class MaintenanceModeMiddleware:
         app: the application.
         service: whose windows hold; several middlewares may share it.
         identify: called with a ``werkzeug.Request`` when a request that carries a credential would be refused; returns
-            a ``Principal`` or ``None``. It must not read the body. ``None``: nobody passes what is closed.
+            a ``Principal`` or ``None``. It must not read the body. ``None``: only who has a pass passes what is closed.
         credential_headers: headers besides ``Cookie`` and ``Authorization`` by which a request may be somebody's;
             one that carries none of them is refused without asking.
         exempt_paths: paths that always pass, besides those of the settings.
@@ -84,12 +84,10 @@ class MaintenanceModeMiddleware:
             if not decision.is_allowed:
                 return admission.refuse(decision, environ, start_response)
             environ[self._key] = token
-            identifier = admission.identifier
-            if identifier is None or not identifier.is_credentialed(environ):
-                caller = None
+            caller = admission.caller(environ)
+            if caller is None:
                 result = self.wrapped(environ, start_response)
             else:
-                caller = RequestCaller(identifier, environ)
                 reset = current_caller.set(caller)
                 try:
                     result = self.wrapped(environ, start_response)

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 import click
 
-from ..model import Decision, InvalidValueError, Outcome
-from ..web.documents import window_document
+from ..model import BypassPass, Decision, InvalidValueError, Outcome
+from ..web.documents import pass_document, window_document
 from .connection import Connection, connected
 
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -21,7 +21,10 @@ _TITLES = {
     Outcome.EXEMPT: ("would pass: it is exempt", "green"),
     Outcome.BYPASSED: ("would pass", "green"),
     Outcome.WOULD_BLOCK: ("would pass, and be counted as one that a normal window refuses", "cyan"),
-    Outcome.REFUSED: ("would be refused with 503, unless an administrator sends it", "yellow"),
+    Outcome.REFUSED: (
+        "would be refused with 503, unless an administrator or a pass lets it through",
+        "yellow",
+    ),
 }
 
 
@@ -39,8 +42,9 @@ def explain(connection: Connection, *, method: str, path: str) -> None:
     method, path = _check_method(method), _check_path(path)
     with connection.open() as service:
         decision = service.explain(method, path)
+        opening = () if decision.is_allowed else service.passes.opening(method, path)
         title, colour = _TITLES[decision.outcome]
-        connection.terminal.say(f"{method} {path} {title}", _lines(decision), colour=colour)
+        connection.terminal.say(f"{method} {path} {title}", _lines(decision, opening), colour=colour)
         connection.terminal.answer(
             {
                 "method": method,
@@ -50,6 +54,7 @@ def explain(connection: Connection, *, method: str, path: str) -> None:
                 "operation_type": decision.operation.name,
                 "rule": decision.rule,
                 "window": None if decision.window is None else window_document(decision.window, now=datetime.now(UTC)),
+                "passes": [pass_document(each) for each in opening],
                 "revision": decision.revision,
                 "store": service.store.url,
                 "service": service.settings.service_name,
@@ -57,11 +62,12 @@ def explain(connection: Connection, *, method: str, path: str) -> None:
         )
 
 
-def _lines(decision: Decision) -> Iterator[str]:
+def _lines(decision: Decision, opening: tuple[BypassPass, ...]) -> Iterator[str]:
     yield f"type      {decision.operation.name}: {decision.operation.description}"
     yield f"rule      {decision.rule}"
     if decision.window is not None:
         yield f"window    {decision.window.id} ({decision.window.mode}): {decision.window.reason}"
+    yield from (f"pass      {each.id} for {each.name} lets it through" for each in opening)
     yield f"revision  {decision.revision}"
     yield "as settings, plugins and built-in rules say; marks and rules in the application's code are not seen here"
 

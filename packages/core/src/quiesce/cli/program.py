@@ -15,12 +15,14 @@ from .._version import __version__
 from .failures import EXIT_INVALID, describe_failure
 from .terminal import JSON_OPTION, Terminal
 
-# A command's module is imported when it is asked for, so that `quiesce status` does not pay for the others.
+# A command's module is imported when it is asked for, so that `quiesce status` does not pay for the others. After a dot
+# stands the name of its function, where that is not the command's.
 _COMMANDS = {
     "disable": "windows",
     "enable": "windows",
     "explain": "explain",
     "extend": "windows",
+    "pass": "passes.passes",
     "plugins": "plugins",
     "run": "run",
     "schedule": "schedule",
@@ -43,10 +45,11 @@ class Program(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the signature is click's
         """Import the command of this name, or return ``None``."""
-        module = _COMMANDS.get(cmd_name)
-        if module is None:
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
             return None
-        command: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), cmd_name)
+        module, _, function = place.partition(".")
+        command: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), function or cmd_name)
         return command
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **named: Any) -> Any:

@@ -83,13 +83,13 @@ def enable(
         reports: list[QuiescenceReport] = []
         try:
             if limit is None:
-                reports += _look_for_workers(connection, service)
+                reports += look_for_workers(connection, service)
             else:
                 prove_quiet(connection, service, limit=limit, expect=expect, window=window, keep=reports.append)
         finally:
             connection.terminal.answer(
                 {
-                    **_of(service),
+                    **where(service),
                     "window": window_document(window, now=datetime.now(UTC)),
                     "quiescence": quiescence_document(reports[-1]) if reports else None,
                 }
@@ -116,8 +116,8 @@ def disable(connection: Connection, *, window_id: str | None, end_all: bool) -> 
         now = datetime.now(UTC)
         for window in ended:
             connection.terminal.say(f"Ended {window.mode} window {window.id}", window_lines(window, now=now))
-        _look_for_workers(connection, service)
-        connection.terminal.answer({**_of(service), "ended": [window_document(window, now=now) for window in ended]})
+        look_for_workers(connection, service)
+        connection.terminal.answer({**where(service), "ended": [window_document(window, now=now) for window in ended]})
 
 
 @click.command()
@@ -131,8 +131,8 @@ def extend(connection: Connection, *, by: timedelta, window_id: str | None) -> N
         now = datetime.now(UTC)
         lines = window_lines(window, now=now)
         connection.terminal.say(f"Extended {window.mode} window {window.id}", lines)
-        _look_for_workers(connection, service)
-        connection.terminal.answer({**_of(service), "window": window_document(window, now=now)})
+        look_for_workers(connection, service)
+        connection.terminal.answer({**where(service), "window": window_document(window, now=now)})
 
 
 def _ask_which(connection: Connection, service: EnhancedMaintenanceModeService) -> str:
@@ -166,7 +166,7 @@ def _end(connection: Connection, window: MaintenanceWindow | str) -> str:
     return connection.command("disable", "--window", window if isinstance(window, str) else window.id)
 
 
-def _look_for_workers(connection: Connection, service: EnhancedMaintenanceModeService) -> list[QuiescenceReport]:
+def look_for_workers(connection: Connection, service: EnhancedMaintenanceModeService) -> list[QuiescenceReport]:
     """Say who is attached to the store that was written to; return the report, if there is one."""
     try:
         report = service.quiescence()
@@ -179,5 +179,6 @@ def _look_for_workers(connection: Connection, service: EnhancedMaintenanceModeSe
     return [report]
 
 
-def _of(service: EnhancedMaintenanceModeService) -> dict[str, str]:
+def where(service: EnhancedMaintenanceModeService) -> dict[str, str]:
+    """Return what tells programs where something was done."""
     return {"store": service.store.url, "service": service.settings.service_name}

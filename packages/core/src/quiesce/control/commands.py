@@ -139,3 +139,9 @@ def without_windows(state: MaintenanceState, ids: Iterable[str]) -> MaintenanceS
     )
     windows = tuple(window for window in state.windows if window.id not in gone)
     return replace(state, revision=state.revision + 1, windows=windows, schedules=schedules)
+
+
+def without_expired_passes(state: MaintenanceState, now: datetime) -> MaintenanceState:
+    """Return the state without passes that have expired, at the same revision; the very state if there are none."""
+    kept = tuple(each for each in state.passes if now < each.expires_at)
+    return state if len(kept) == len(state.passes) else replace(state, passes=kept)

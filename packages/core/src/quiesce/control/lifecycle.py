@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..model import EventKind, InvalidValueError, MaintenanceState, QuiesceError, effective
-from .commands import without_windows
+from .commands import without_expired_passes, without_windows
 from .committing import Commit
 from .hooks import HookRunner, due_hook
 from .journal import Journal
@@ -86,6 +86,7 @@ class Lifecycle:
             or due_hook(state, now) is not None
             or bool(forgettable(state, now, keep_ended=self._keep_ended))
             or self._is_refill_due(state, now)
+            or self._left(state, now) is not state
         )
 
     def _run(self, actor: str) -> None:
@@ -120,20 +121,26 @@ class Lifecycle:
         return self._commit(change)
 
     def _tidy(self, actor: str) -> None:
-        """Forget what is long over, and work out the coming windows of schedules."""
+        """Forget what is long over or expired, and work out the coming windows of schedules."""
 
         def change(current: MaintenanceState) -> tuple[MaintenanceState, Journal] | None:
             now = self._clock.now()
             ids = forgettable(current, now, keep_ended=self._keep_ended)
-            if not ids and not self._is_refill_due(current, now):
+            left = self._left(current, now)
+            if not ids and left is current and not self._is_refill_due(current, now):
                 return None
             journal = Journal(current, at=now, actor=actor, source="agent")
             for id_ in ids:
                 journal.note("window.forgotten", window_id=id_)
-            left = self._refilled(without_windows(current, ids), now)
-            return (left, journal) if ids or left.schedules != current.schedules else None
+            filled = self._refilled(without_windows(left, ids), now)
+            is_changed = ids or left is not current or filled.schedules != current.schedules
+            return (filled, journal) if is_changed else None
 
         self._commit(change)
+
+    def _left(self, state: MaintenanceState, now: datetime) -> MaintenanceState:
+        """Return the state without what has expired; not at once, so that many are forgotten in one commit."""
+        return without_expired_passes(state, now - self._keep_ended)
 
     def _is_refill_due(self, state: MaintenanceState, now: datetime) -> bool:
         return any(

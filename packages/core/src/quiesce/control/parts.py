@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..gate import Gate, Guard, MaintenanceOperationClassifier
     from ..gate.listening import Listener
     from ..plugins import PluginManager
+    from .passes import PassDesk
     from .schedule import MaintenanceSchedule
     from .sessions import MaintenanceSessionManager
 
@@ -131,6 +132,13 @@ class ServiceParts:
         from .schedule import MaintenanceSchedule  # noqa: PLC0415 - time zones, for the few processes that plan
 
         return MaintenanceSchedule(self._runtime, writer=self._writer)
+
+    @property
+    def passes(self) -> PassDesk:
+        """The commands on bypass passes."""
+        from .passes import PassDesk  # noqa: PLC0415 - for the few processes that hand them out
+
+        return PassDesk(self._runtime, writer=self._writer)
 
     def close(self) -> None:
         """Take this process off the list of workers and release the store."""

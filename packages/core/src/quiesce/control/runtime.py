@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..gate import Board
-from ..model import BUILTIN_OPERATIONS, BoardError, OperationType
+from ..model import BUILTIN_OPERATIONS, BoardError, OperationType, SettingsError
 from ..settings import Settings
 from ..stores import Store, open_store
 from .committing import Committer
 
 if TYPE_CHECKING:
     from ..gate import Agent, Gate, MaintenanceOperationClassifier
+    from ..gate.pass_signing import PassSigner
     from ..plugins import PluginManager
     from .worker import Worker
 
@@ -88,6 +89,19 @@ class Runtime:
 
                 self._worker = Worker(self, framework=self._framework)
             return self._worker.gate
+
+    @property
+    def pass_signer(self) -> PassSigner:
+        """What signs bypass passes.
+
+        Raises:
+            SettingsError: ``MAINTENANCE_SECRET_KEY`` is not set.
+        """
+        if self.settings.secret_key is None:
+            raise SettingsError(["MAINTENANCE_SECRET_KEY: is not set; it signs passes, and there is no default"])
+        from ..gate.pass_signing import PassSigner  # noqa: PLC0415 - 7 ms that a process without a key does not pay
+
+        return PassSigner(self.settings.secret_key)
 
     def adopt_framework(self, framework: str) -> None:
         """Say what this process runs; holds for registrations from now on."""

@@ -115,6 +115,11 @@ def check_job_kind(kind: object) -> str:
     return kind
 
 
+def check_pass_name(name: object) -> str:
+    """Return who a bypass pass is for: 1 to 64 printable characters."""
+    return _check_text("name", name, longest=64)
+
+
 def check_announcements(announce: object) -> tuple[timedelta, ...]:
     """Return spans before the start, the longest first, at most ten."""
     if isinstance(announce, str) or not isinstance(announce, Iterable):

@@ -31,6 +31,8 @@ class Worker:
         )
         board = runtime.board() or Board(None)
         self.gate = Gate(classifier=runtime.classifier, policy=policy, board=board, clock=runtime.clock)
+        if settings.secret_key is not None:
+            self.gate.passes.trust(runtime.pass_signer)
         self.agent = Agent(
             store=runtime.store,
             gate=self.gate,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .gate import Gate
     from .guard import Caller, Guard, current_caller
     from .marks import operation
+    from .passes import PASS_COOKIE, PASS_HEADER
     from .paths import normalise
     from .policy import Policy
     from .processes import is_gone, this_machine
@@ -23,6 +24,8 @@ __all__ = [
     "CAPACITY_BYTES",
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
+    "PASS_COOKIE",
+    "PASS_HEADER",
     "Agent",
     "Board",
     "Caller",
@@ -43,6 +46,8 @@ _ROOMS = {
     "CAPACITY_BYTES": ".board",
     "HEARTBEAT_SECONDS": ".pulse",
     "LEASE_SECONDS": ".pulse",
+    "PASS_COOKIE": ".passes",
+    "PASS_HEADER": ".passes",
     "Agent": ".agent",
     "Board": ".board",
     "Caller": ".guard",

@@ -18,6 +18,7 @@ from ..model import (
 )
 from .board import Board
 from .classifier import MaintenanceOperationClassifier
+from .passes import PassReader
 from .policy import Policy
 from .replica import Replica, Snapshot
 from .tally import Tally
@@ -48,6 +49,7 @@ class Gate:
         self.pop: Callable[[int, None], object] = self._in_flight.pop
         """``leave`` for the hot path, called with ``(token, None)``: the table's own method, which needs no frame."""
         self._start_afresh()
+        self.passes = PassReader(self, now=clock.now)
         classifier.on_change = self.forget_decisions
 
     def _start_afresh(self) -> None:

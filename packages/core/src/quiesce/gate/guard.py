@@ -28,6 +28,9 @@ class Caller(Protocol):
     async def identify_async(self) -> Principal | None:
         """Return the same from a coroutine."""
 
+    def pass_fields(self) -> tuple[str, str]:
+        """Return their ``X-Maintenance-Pass`` and ``Cookie``, in which a bypass pass may be; empty: not sent."""
+
 
 current_caller: ContextVar[Caller | None] = ContextVar("quiesce_current_caller", default=None)
 """Set by the adapters while a window is open."""
@@ -37,7 +40,8 @@ class Guard:
     """Context manager (``with``, ``async with``) and decorator; made by ``service.guard``.
 
     Raises:
-        OperationRefusedError: on entering, when an open window refuses the operation and the caller is no admin.
+        OperationRefusedError: on entering, when an open window refuses the operation, and the caller is no admin and
+            carries no pass for it.
     """
 
     def __init__(self, gate: Gate, operation: OperationType) -> None:
@@ -51,8 +55,8 @@ class Guard:
         try:
             if decision is None:
                 decision = self._gate.revive_and_judge(token)
-            if not decision.is_allowed:
-                caller = current_caller.get()
+            caller = current_caller.get()
+            if not decision.is_allowed and not self._has_pass(token, decision, caller):
                 self._settle(token, decision, None if caller is None else self._identified(caller))
         except BaseException:
             self._gate.leave(token)
@@ -67,8 +71,8 @@ class Guard:
                 import asyncio  # noqa: PLC0415 - half of the import time of a command line that never gets here
 
                 decision = await asyncio.to_thread(self._gate.revive_and_judge, token)
-            if not decision.is_allowed:
-                caller = current_caller.get()
+            caller = current_caller.get()
+            if not decision.is_allowed and not self._has_pass(token, decision, caller):
                 self._settle(token, decision, None if caller is None else await self._identified_async(caller))
         except BaseException:
             self._gate.leave(token)
@@ -115,6 +119,13 @@ class Guard:
         except BaseException:
             self._gate.leave(abs(token))
             raise
+
+    def _has_pass(self, token: int, decision: Decision, caller: Caller | None) -> bool:
+        passes = self._gate.passes
+        if caller is None or not passes.are_out:
+            return False
+        header, cookie = caller.pass_fields()
+        return passes.admit(token, decision, header=header, cookie=cookie) is not None
 
     def _settle(self, token: int, decision: Decision, principal: Principal | None) -> None:
         if principal is not None and principal.is_admin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..model import Decision, OperationType, Outcome
+from ..model import Decision, MaintenanceWindow, OperationType, Outcome
 from .paths import ID_SEGMENT, is_clean, template_of
 
 if TYPE_CHECKING:
@@ -64,15 +64,9 @@ class Policy:
     ) -> Decision:
         """Return the decision on a request whose sender is nobody in particular."""
         revision = snapshot.revision
-        if method == GUARD:
-            readings: tuple[OperationType, ...] = (classifier.operation(path),)
-            rule = "guard"
-        elif self._is_exempt(method, path):
+        if method != GUARD and self._is_exempt(method, path):
             return Decision(Outcome.EXEMPT, OperationType.READ_OPERATIONS, "exempt path or method", None, revision)
-        else:
-            classification = classifier.classify(method, path)
-            readings = (classification.operation, *classification.also)
-            rule = classification.rule
+        readings, rule = _read(method, path, classifier)
         operation = readings[0]
         if not self.is_enabled:
             return Decision(Outcome.PASSED, operation, f"{rule}; MAINTENANCE_MODE_ENABLED is false", None, revision)
@@ -91,7 +85,22 @@ class Policy:
                     return Decision(Outcome.WOULD_BLOCK, reading, rule, testing, revision)
         return Decision(Outcome.PASSED, operation, rule, None, revision)
 
+    def refusing(
+        self, snapshot: Snapshot, method: str, path: str, *, classifier: MaintenanceOperationClassifier
+    ) -> tuple[MaintenanceWindow, ...]:
+        """Return every open window that refuses such a request, in whichever way its path is read."""
+        readings, _ = _read(method, path, classifier)
+        return tuple(w for w in snapshot.effective.enforced if any(map(w.covers, readings)))
+
     def _is_exempt(self, method: str, path: str) -> bool:
         if method == "OPTIONS" or path in self._exact or template_of(path) in self._templates:
             return True
         return path.startswith(self._prefixes) and is_clean(path)
+
+
+def _read(method: str, path: str, classifier: MaintenanceOperationClassifier) -> tuple[tuple[OperationType, ...], str]:
+    """Return the types that a request can be taken for, and where the first of them came from."""
+    if method == GUARD:
+        return (classifier.operation(path),), "guard"
+    classification = classifier.classify(method, path)
+    return (classification.operation, *classification.also), classification.rule

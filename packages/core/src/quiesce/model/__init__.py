@@ -10,6 +10,7 @@ from .errors import (
     IdTakenError,
     InvalidValueError,
     NoOpenWindowError,
+    NoSuchPassError,
     NoSuchWindowError,
     NotQuiescedError,
     OperationRefusedError,
@@ -30,6 +31,7 @@ from .leases import Lease
 from .lineage import merged, stamped
 from .modes import Mode
 from .operations import BUILTIN_OPERATIONS, OperationType
+from .passes import BypassPass
 from .records import AuditRecord, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
@@ -47,6 +49,7 @@ __all__ = [
     "AmbiguousWindowError",
     "AuditRecord",
     "BoardError",
+    "BypassPass",
     "ConflictError",
     "CountKey",
     "Decision",
@@ -66,6 +69,7 @@ __all__ = [
     "MaintenanceWindow",
     "Mode",
     "NoOpenWindowError",
+    "NoSuchPassError",
     "NoSuchWindowError",
     "NotQuiescedError",
     "OperationRefusedError",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from .decisions import Outcome
 from .errors import StoreCorruptError
 from .events import EventKind, MaintenanceEvent
+from .pass_codec import passes_members, passes_of
 from .plan_codec import (
     epoch_members,
     epoch_of,
@@ -35,6 +36,8 @@ def encode_state(state: MaintenanceState) -> bytes:
     }
     if state.sessions != FIRST_EPOCH:
         members["sessions"] = epoch_members(state.sessions)
+    if state.passes:
+        members["passes"] = passes_members(state.passes)
     return _dump(members)
 
 
@@ -52,6 +55,7 @@ def decode_state(data: bytes | str) -> MaintenanceState:
             tuple(schedule_of(item) for item in raw["schedules"]),
             tuple(map(_to_commit, raw["commits"])),
             epoch_of(raw["sessions"]) if "sessions" in raw else FIRST_EPOCH,
+            passes=passes_of(raw.get("passes", ())),
         )
 
     return _decode("state", data, build)

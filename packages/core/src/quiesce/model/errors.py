@@ -10,6 +10,7 @@ QuiesceError
 │   ├── IdTakenError            a window or schedule of this id is there already
 │   ├── NoOpenWindowError       there is nothing to end or extend
 │   ├── NoSuchWindowError       there is no window or schedule of this id
+│   ├── NoSuchPassError         no bypass pass of this name or id is good for anything
 │   └── AmbiguousWindowError    several windows are open and none was named
 ├── OperationRefusedError       maintenance refuses this operation
 ├── NotQuiescedError            the system was not quiet in time
@@ -93,6 +94,14 @@ class NoSuchWindowError(ConflictError):
     def __init__(self, window_id: str) -> None:
         super().__init__(f"there is no window or schedule {window_id!r:.80}")
         self.window_id = window_id
+
+
+class NoSuchPassError(ConflictError):
+    """Raised when no bypass pass of the name or id that was named is good for anything still."""
+
+    def __init__(self, name_or_id: str) -> None:
+        super().__init__(f"there is no live pass {name_or_id!r:.80}")
+        self.name_or_id = name_or_id
 
 
 class IdTakenError(ConflictError):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from .passes import merged_passes
 from .schedules import Schedule
 from .sessions import merged_epochs
 from .state import MOST_COMMITS, MaintenanceState, commit_id, revision_of
@@ -54,6 +55,7 @@ def merged(known: MaintenanceState, stored: MaintenanceState, *, unique: str) ->
         tuple(schedules.values()),
         _newest({*known.commits, *stored.commits, commit_id(revision, unique)}),
         merged_epochs(known.sessions, stored.sessions),
+        passes=merged_passes(known.passes, stored.passes),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from .modes import Mode
 from .operations import OperationType
+from .passes import BypassPass
 from .schedules import Schedule
 from .sessions import FIRST_EPOCH, SessionEpoch, SessionPolicy
 from .windows import MaintenanceWindow
@@ -30,6 +31,7 @@ class MaintenanceState:
         schedules: the recurring windows; what they open need not stand in ``windows``.
         commits: ids of the commits that it contains, this one's last; the oldest are dropped. Empty: not known.
         sessions: up to where sessions are over.
+        passes: the bypass passes that are out, revoked ones too, until they have expired.
     """
 
     revision: int = 0
@@ -37,6 +39,7 @@ class MaintenanceState:
     schedules: tuple[Schedule, ...] = ()
     commits: tuple[str, ...] = ()
     sessions: SessionEpoch = FIRST_EPOCH
+    passes: tuple[BypassPass, ...] = ()
 
     @property
     def commit_id(self) -> str:

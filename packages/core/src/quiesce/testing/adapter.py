@@ -6,6 +6,8 @@ from .adapter_decisions import DecisionContract
 from .adapter_endpoints import EndpointContract
 from .adapter_entries import EntryContract
 from .adapter_hostile import HostileContract
+from .adapter_pass_page import PassPageContract
+from .adapter_passes import PassContract
 from .adapter_plan_faults import PlanFaultContract
 from .adapter_refusals import RefusalContract
 from .adapter_windows import WindowContract
@@ -19,6 +21,8 @@ class AdapterContract(
     WindowContract,
     PlanFaultContract,
     HostileContract,
+    PassContract,
+    PassPageContract,
 ):
     """What every adapter promises, one test a promise.
 

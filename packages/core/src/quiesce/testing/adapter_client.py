@@ -14,6 +14,7 @@ from ..model import OperationType, Principal
 from ..settings import Settings
 
 ADMIN_TOKEN = "contract-admin-token"  # noqa: S105 - of services that live for one test
+SECRET_KEY = "contract-secret-key"  # noqa: S105 - of services that live for one test
 PAYMENTS = OperationType("payments", "Taking payments", "Payments are paused.")
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -87,9 +88,8 @@ class AdapterBase:
         with contextlib.ExitStack() as opened:
 
             def make(**settings: Any) -> EnhancedMaintenanceModeService:
-                service = EnhancedMaintenanceModeService(
-                    Settings(store_url="memory://", admin_token=ADMIN_TOKEN, operations=(PAYMENTS,), **settings)
-                )
+                fixed = {"store_url": "memory://", "admin_token": ADMIN_TOKEN, "operations": (PAYMENTS,)}
+                service = EnhancedMaintenanceModeService(Settings(**{"secret_key": SECRET_KEY, **fixed, **settings}))
                 opened.callback(service.close)
                 return service
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..model import InvalidValueError, MaintenanceState, RevisionConflictError, stamped
 from ..stores.base import Store
-from .store_samples import HOSTILE, Reopen, a_record, a_schedule, a_window, an_event, beat, commit, expects
+from .store_samples import HOSTILE, Reopen, a_pass, a_record, a_schedule, a_window, an_event, beat, commit, expects
 
 _COMMITS_EACH = 50
 
@@ -28,7 +28,10 @@ class CommitContract:
     def test_a_commit_is_what_others_load(self, store: Store, reopen: Reopen) -> None:
         """What one process decides, every other one must apply, to the last field."""
         plain = replace(a_window(), id="w2", operations=None, ends_at=None, lease=None, schedule_id=None, ended_at=None)
-        state = MaintenanceState(1, (a_window(), plain), (a_schedule(), replace(a_schedule(), operations=None)))
+        schedules = (a_schedule(), replace(a_schedule(), operations=None))
+        state = MaintenanceState(
+            1, (a_window(), plain), schedules, passes=(a_pass(), replace(a_pass(), window_id=None))
+        )
 
         store.commit(state, expected_revision=0, audit=[a_record(1)])
 

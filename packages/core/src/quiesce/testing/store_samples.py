@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ..model import (
     Acknowledgement,
     AuditRecord,
+    BypassPass,
     CountKey,
     EventKind,
     Heartbeat,
@@ -84,6 +85,18 @@ def a_schedule() -> Schedule:
         notify_users=False,
         ticket="OPS-8",
         announce=(timedelta(minutes=15),),
+    )
+
+
+def a_pass() -> BypassPass:
+    """Return a bypass pass with every field set."""
+    return BypassPass(
+        id="0123456789abcdef",
+        name="QA, Zoë",
+        expires_at=NOON + timedelta(hours=1),
+        window_id="w1",
+        opens_emergencies=True,
+        is_revoked=True,
     )
 
 

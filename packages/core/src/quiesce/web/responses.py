@@ -12,6 +12,7 @@ from typing import TypeAlias
 from ..model import Decision, MaintenanceWindow
 from .documents import format_time
 from .exchange import ApiResponse
+from .pages import content_policy, render_page
 
 _DEFAULT_RETRY_SECONDS = 60
 _LONGEST_RETRY_SECONDS = 24 * 3600
@@ -20,15 +21,6 @@ _READY_SECONDS = 0.05
 _PAGE_TYPE = "text/html"
 
 _Ready: TypeAlias = tuple[float, ApiResponse, Decision]
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex"><title>Maintenance</title>
-<style>
-body{{font:1.1rem/1.6 system-ui,sans-serif;margin:15vh auto;max-width:36rem;padding:0 1rem;color:#222;background:#fff}}
-@media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}}}</style></head>
-<body><main><h1>{title}</h1><p>{message}</p>{facts}</main></body></html>
-"""
 
 
 class Refusals:
@@ -105,12 +97,11 @@ def _render(decision: Decision, *, wants_page: bool) -> tuple[tuple[tuple[str, s
         ("x-content-type-options", "nosniff"),
     )
     if wants_page:
-        body = _page(window, message).encode("utf-8", "replace")
-        policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+        body = _page(window, message)
         return (
             ("content-type", "text/html; charset=utf-8"),
             ("content-length", str(len(body))),
-            ("content-security-policy", policy),
+            ("content-security-policy", content_policy()),
             *headers,
         ), body
     document = {
@@ -128,11 +119,11 @@ def _render(decision: Decision, *, wants_page: bool) -> tuple[tuple[tuple[str, s
     return (("content-type", "application/problem+json"), ("content-length", str(len(body))), *headers), body
 
 
-def _page(window: MaintenanceWindow | None, message: str) -> str:
+def _page(window: MaintenanceWindow | None, message: str) -> bytes:
     facts = ""
     if window is not None:
         facts = f"<p>Reason: {html.escape(window.reason)}</p>"
         if window.estimated_completion is not None:
             at = format_time(window.estimated_completion)
             facts += f'<p>Expected back: <time datetime="{at}">{at}</time></p>'
-    return _PAGE.format(title="We are under maintenance", message=html.escape(message), facts=facts)
+    return render_page(title="We are under maintenance", content=f"<p>{html.escape(message)}</p>{facts}")

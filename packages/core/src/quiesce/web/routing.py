@@ -23,6 +23,7 @@ class Route:
         name: unique among the endpoints.
         summary: one line for documents.
         needs_admin: whether only admins may.
+        is_page: whether it is for people at a browser, and so no part of the API that programs are told of.
     """
 
     method: str
@@ -30,6 +31,7 @@ class Route:
     name: str
     summary: str
     needs_admin: bool
+    is_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def authorise(request: ApiRequest, *, admin_token: str | None) -> str | ApiRespo
         )
     if not principal.is_admin:
         return problem(403, "Not allowed", "Only administrators may do this.")
-    if request.method not in {"GET", "HEAD"} and not _is_same_origin(request):
+    if request.method not in {"GET", "HEAD"} and not is_same_origin(request):
         return problem(
             403, "Not allowed", "A command by a signed-in administrator must come from the same origin (Origin header)."
         )
@@ -38,12 +38,12 @@ def _is_token(given: str, expected: str | None) -> bool:
     return expected is not None and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode("utf-8"))
 
 
-def _is_same_origin(request: ApiRequest) -> bool:
+def is_same_origin(request: ApiRequest) -> bool:
     """Whether a browser says that our own page sent this; a request that says nothing does not pass."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:  # no page can forge it, and it holds behind a proxy that rewrites Host
         return site == "same-origin"
-    origin = request.headers.get("origin") or request.headers.get("referer")
+    origin = _origin(request)
     if origin is None:
         return False
     try:
@@ -52,3 +52,16 @@ def _is_same_origin(request: ApiRequest) -> bool:
         return False
     host = request.headers.get("host", "")
     return bool(netloc) and netloc.lower() == host.lower()
+
+
+def is_secure_origin(request: ApiRequest) -> bool:
+    """Whether the browser that sent this from our own page sees ``https``, whatever proxies have made of it on the way.
+
+    One that names no origin sent ``Sec-Fetch-Site``, which goes to trustworthy addresses only.
+    """
+    origin = _origin(request)
+    return origin is None or not origin.lower().startswith("http:")
+
+
+def _origin(request: ApiRequest) -> str | None:
+    return request.headers.get("origin") or request.headers.get("referer")
