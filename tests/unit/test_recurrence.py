@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quiesce.control.planning import fill
 from quiesce.control.recurrence import OCCURRENCES_AHEAD, check_rule, check_zone, coming_occurrences, to_instant
+from quiesce.control.refilling import fill
 from quiesce.model import InvalidValueError, Mode, Schedule
 
 BERLIN = ZoneInfo("Europe/Berlin")
