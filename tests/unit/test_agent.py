@@ -342,7 +342,7 @@ def test_a_replaced_board_is_noticed_and_filled_again(tmp_path: Path) -> None:
         store.board_path.unlink()
 
         eventually(lambda: store.board_path is not None and store.board_path.exists())
-        eventually(lambda: gate.board.is_current() and gate.board.word[0] == 1)
+        eventually(lambda: gate.board.is_current() and gate.board.word[()] == 1)
         Board(store.board_path).publish(2, encode_state(MaintenanceState(2)))
         assert ask(gate) is Outcome.PASSED
     finally:

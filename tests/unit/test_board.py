@@ -25,7 +25,7 @@ def test_a_fresh_board_holds_nothing(path: Path) -> None:
     """A process that starts first must not take emptiness for a state."""
     board = Board(path)
 
-    assert board.word[0] == 0
+    assert board.word[()] == 0
     assert board.read() is None
 
 
@@ -36,7 +36,7 @@ def test_what_one_handle_publishes_the_other_reads(path: Path) -> None:
     publisher.publish(1, b"one")
     publisher.publish(2, b"two")
 
-    assert reader.word[0] == 2
+    assert reader.word[()] == 2
     assert reader.read() == (2, b"two")
 
 
@@ -47,7 +47,7 @@ def test_it_never_goes_back_to_an_older_revision(path: Path) -> None:
 
     board.publish(4, b"four")
 
-    assert board.word[0] == 5
+    assert board.word[()] == 5
     assert board.read() == (5, b"five")
 
 
@@ -74,11 +74,11 @@ def test_a_damaged_word_is_mended_by_the_next_publication(path: Path) -> None:
     """Else every request would look in vain for ever."""
     board = Board(path)
     board.publish(3, b"three")
-    board.word[0] = 999
+    board.word[()] = 999
 
     board.publish(3, b"three")
 
-    assert board.word[0] == 3
+    assert board.word[()] == 3
 
 
 def test_a_snapshot_that_does_not_fit_is_refused_and_changes_nothing(path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_snapshot_that_does_not_fit_is_refused_and_changes_nothing(path: Path)
     with pytest.raises(BoardError, match="does not fit"):
         board.publish(2, b"x" * (CAPACITY_BYTES + 1))
 
-    assert board.word[0] == 1
+    assert board.word[()] == 1
 
 
 def test_its_size_never_changes_and_its_blocks_are_reserved(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_lock_holder_that_does_not_move_is_not_waited_for_without_end(path: Pa
 
     os.close(descriptor)
     board.publish(1, b"one")
-    assert board.word[0] == 1
+    assert board.word[()] == 1
 
 
 PUBLISH_MANY = """
@@ -184,7 +184,7 @@ def test_processes_that_publish_at_once_never_show_a_torn_or_older_snapshot(path
 
     last = 0
     while any(publisher.poll() is None for publisher in publishers):
-        word = reader.word[0]
+        word = reader.word[()]
         newest = reader.read()
         if newest is not None:
             assert newest[1] == b"%d" % newest[0] * (1 + newest[0] % 3000)
@@ -193,4 +193,4 @@ def test_processes_that_publish_at_once_never_show_a_torn_or_older_snapshot(path
 
     assert [publisher.wait() for publisher in publishers] == [0, 0]
     assert last > 0
-    assert reader.word[0] == 2999
+    assert reader.word[()] == 2999

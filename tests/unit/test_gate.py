@@ -393,7 +393,7 @@ class SpiedWord:
         self._gate = gate
         self.in_flight_at_look: list[int] = []
 
-    def __getitem__(self, index: int) -> int:
+    def __getitem__(self, index: tuple[()]) -> int:
         self.in_flight_at_look.append(len(self._gate.in_flight))
         return 0
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quiesce.gate.rulebook import Rulebook
@@ -121,6 +124,108 @@ def test_looking_rules_up_finds_what_trying_them_all_finds(patterns: list[str], 
     ]
 
     assert Rulebook(rules).match("GET", "/" + rest, slashed=slashed) is (tried[0] if tried else None)
+
+
+# Letters that fold to several, or to ASCII, or that re takes for ASCII; some that do neither; bytes that are no UTF-8.
+STRANGE = "ßẞŉǰΐﬁﬅﬀİıſ\u212a\u212bÅåÜüΣς\u03c3ᾳ\u0345\u0307é漢\U0001f9d1\udcff"
+LETTERS = "/abfijknsSIK._-~ 0" + STRANGE
+PATTERNS = st.lists(
+    st.sampled_from([*LETTERS, "ss", "fi", "st", "/a", "*", "?", "[sk]", "[!a]"]), min_size=1, max_size=7
+).map(lambda atoms: re.sub("/+", "/", "/" + "".join(atoms)))
+
+
+def covers(rule: Rule, path: str, *, slashed: bool) -> bool:
+    """What ``Rule`` promises, tried the slow way on the whole path."""
+    pattern = rule.pattern
+    if rule.kind == "prefix":
+        folded, stem = path.casefold(), pattern.rstrip("/").casefold()
+        return folded == stem or folded.startswith(stem + "/")
+    if rule.kind == "glob":
+        pattern = pattern.rstrip("/") or "/"
+        globs = [pattern, *([pattern[:-2]] if pattern.endswith("/*") else [])]
+        return any(re.match(fnmatch.translate(glob), path, re.IGNORECASE | re.DOTALL) for glob in globs)
+    readings = [path, path + "/"] if slashed else [path]
+    return any(re.match(pattern, reading, re.IGNORECASE | re.DOTALL) for reading in readings)
+
+
+def dotted(text: str) -> str:
+    return text.translate(str.maketrans("iIkKsS", "İİ\u212a\u212a\u017f\u017f"))
+
+
+def dotless(text: str) -> str:
+    return text.translate(str.maketrans("iIss", "\u0131\u0131\u1e9eß"))
+
+
+def made(kind: RuleKind, pattern: str) -> Rule | None:
+    try:
+        return Rule(pattern, "x", kind)
+    except InvalidValueError:
+        return None
+
+
+RULES = st.builds(made, st.sampled_from(["prefix", "glob", "regex"]), PATTERNS).filter(lambda rule: rule is not None)
+
+
+@settings(max_examples=500)
+@given(
+    rules=st.lists(RULES, max_size=8),
+    beginning=st.integers(0, 7),
+    disguise=st.sampled_from([str, str.swapcase, str.upper, str.casefold, dotted, dotless]),
+    rest=st.text(LETTERS, max_size=8) | st.text(max_size=4),
+    slashed=st.booleans(),
+)
+def test_rules_of_every_kind_are_found_for_every_script(
+    rules: list[Rule], beginning: int, disguise: Callable[[str], str], rest: str, *, slashed: bool
+) -> None:
+    """Case folding outside of ASCII is where an index and the rules that it stands for could part."""
+    start = rules[beginning].pattern if beginning < len(rules) else "/"
+    path = disguise(start) + rest
+
+    expected = next((rule for rule in rules if covers(rule, path, slashed=slashed)), None)
+
+    assert Rulebook(rules).match("GET", path, slashed=slashed) is expected
+
+
+def test_the_characters_that_are_taken_for_ascii_are_all_known() -> None:
+    """A Unicode version that adds one would open what a rule closes, to whoever writes a path with it."""
+    everything = "".join(map(chr, range(0x80, sys.maxunicode + 1)))
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    taken = {(letter, found) for letter in letters for found in re.findall(letter, everything, re.IGNORECASE)}
+
+    unfound = {(a, b) for a, b in taken if not matches(Rule(f"/{a}", "x"), f"/{b}")}
+
+    assert taken
+    assert unfound == set()
+
+
+def test_case_folding_goes_by_one_character_at_a_time() -> None:
+    """So the fold of a path's beginning is the beginning of its fold, and is never shorter than that."""
+    shorter = [code for code in range(sys.maxunicode + 1) if not chr(code).casefold()]
+    dependent = [
+        code
+        for code in range(sys.maxunicode + 1)
+        for around in ("aΣ", "i\u0307")
+        if (around + chr(code) + around).casefold() != around.casefold() + chr(code).casefold() + around.casefold()
+    ]
+
+    assert (shorter, dependent) == ([], [])
+
+
+def test_a_long_literal_is_compared_whole() -> None:
+    """Only the beginning of a path is folded; what a rule says must lie within it."""
+    rules = [Rule("/" + "ß" * 40, "x", "prefix"), Rule("/" + "k" * 90, "x"), Rule("/x", "x", "prefix")]
+
+    for path, expected in (
+        ("/" + "s" * 80, rules[0]),
+        ("/" + "ß" * 40 + "/é", rules[0]),
+        ("/" + "ß" * 41, None),
+        ("/" + "ß" * 39 + "é", None),
+        ("/" + "\u212a" * 90 + "é", rules[1]),
+        ("/" + "\u212a" * 89, None),
+        ("/xé", None),
+        ("/x/é", rules[2]),
+    ):
+        assert Rulebook(rules).match("GET", path) is expected
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -29,3 +30,14 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the wall clock's time (UTC)."""
         return datetime.now(UTC)
+
+
+def monotonic_reading(clock: Clock) -> tuple[Callable[[Any], float], Any]:
+    """Return a function, and what to call it with to read the clock's monotonic time.
+
+    That is what ``clock.monotonic()`` does, without the ``partial`` that a machine's clock puts between.
+    """
+    monotonic = clock.monotonic
+    if isinstance(monotonic, partial) and len(monotonic.args) == 1 and not monotonic.keywords:
+        return monotonic.func, monotonic.args[0]
+    return (lambda _: monotonic()), None

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from quiesce import ApiResponse, Caller, Decision, EnhancedMaintenanceModeService, Gate, Refusals
 
-from .bodies import WholeBody, whole_body
 from .environs import PASS_KEY, pass_fields
 from .identifying import Identifier, RequestCaller
 
@@ -25,7 +24,7 @@ class Admission:
         gate: there from the first ``enter`` on.
         enter: makes the entry, looks, returns its token, negated when it must be judged; the gate's own.
         leave: ends the entry; the gate's own, there from the first ``enter`` on.
-        whole_body: makes a body that ends its entry, there from the first ``enter`` on.
+        pop: the same called with ``(token, None)``, for the hot path; there from the first ``enter`` on.
         key: under which a request's environ holds its token while it is in flight here.
         identifier: whom to ask; ``None``: nobody passes what is closed.
     """
@@ -40,11 +39,11 @@ class Admission:
         "identifier",
         "key",
         "leave",
-        "whole_body",
+        "pop",
     )
     gate: Gate
     leave: Callable[[int], None]
-    whole_body: type[WholeBody]
+    pop: Callable[[int, None], object]
 
     def __init__(
         self, service: EnhancedMaintenanceModeService, *, identifier: Identifier | None, exempt_paths: Iterable[str]
@@ -112,6 +111,6 @@ class Admission:
         gate.policy.exempt(self._exempt_paths)
         self.gate = gate
         self.leave = gate.leave
-        self.whole_body = whole_body(gate.pop)
+        self.pop = gate.pop
         self.enter = gate.enter
         return gate.enter(method, path)

@@ -18,28 +18,19 @@ class WholeBody(list[bytes]):
 
     Attributes:
         token: of the entry.
+        end: ends it, called with ``(token, None)``: a gate's ``pop``.
     """
 
-    __slots__ = ("token",)
+    __slots__ = ("end", "token")
     token: int
+    end: Callable[[int, None], object]
 
+    def close(self) -> None:
+        """End the entry."""
+        self.end(self.token, None)
 
-def whole_body(pop: Callable[[int, None], object]) -> type[WholeBody]:
-    """Return the class of whole bodies that end their entries by ``pop``.
-
-    A class for each gate: to carry the function in each body and call it through another would cost as much again.
-    """
-
-    class EndingBody(WholeBody):
-        __slots__ = ()
-
-        def close(self) -> None:
-            pop(self.token, None)
-
-        def __del__(self) -> None:  # the last resort, for a server that does not close
-            pop(self.token, None)
-
-    return EndingBody
+    def __del__(self) -> None:  # the last resort, for a server that does not close
+        self.end(self.token, None)
 
 
 class StreamedBody:

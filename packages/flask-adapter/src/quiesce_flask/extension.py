@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flask import Flask, Response, current_app, request
 
@@ -31,6 +32,12 @@ class MaintenanceExtension:
 
     service: EnhancedMaintenanceModeService
     middleware: MaintenanceModeMiddleware
+
+
+class InstalledMiddleware(MaintenanceModeMiddleware):
+    """The gate around a Flask application, whose requests are looked at a second time inside."""
+
+    _marks_requests: ClassVar[bool] = True
 
 
 def init_app(
@@ -64,7 +71,7 @@ def init_app(
     if service is None:
         service = EnhancedMaintenanceModeService(app.config)
     api = MaintenanceStatusAPI(service)
-    middleware = MaintenanceModeMiddleware(
+    middleware = InstalledMiddleware(
         app.wsgi_app,
         service=service,
         identify=None if identify is None else in_request_context(app, identify),

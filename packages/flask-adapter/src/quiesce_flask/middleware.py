@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
 
 from quiesce import Caller, EnhancedMaintenanceModeService, OperationRefusedError, current_caller
 
 from .admission import Admission
-from .bodies import JudgedBody, StreamedBody, hook_into_file
+from .bodies import JudgedBody, StreamedBody, WholeBody, hook_into_file
 from .environs import method_of, path_of
 from .identifying import Identifier, Identify
 
@@ -34,6 +34,9 @@ class MaintenanceModeMiddleware:
         InvalidValueError: ``identify`` cannot be used.
     """
 
+    _marks_requests: ClassVar[bool] = False
+    """Whether each environ is told its entry's token; a second look needs it."""
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -48,6 +51,7 @@ class MaintenanceModeMiddleware:
         self.admission = Admission(service, identifier=identifier, exempt_paths=exempt_paths)
         self.wrapped = app
         self._key = self.admission.key
+        self._enter: Callable[[str, str], int] = self._enter_first
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, or refuse it."""
@@ -58,24 +62,32 @@ class MaintenanceModeMiddleware:
         if not path or not path.isascii():
             path = path_of(environ)
         method = method_of(environ) if "HTTP_UPGRADE" in environ else environ["REQUEST_METHOD"]
-        admission = self.admission
-        token = admission.enter(method, path)
+        token = self._enter(method, path)
         if token < 0:
             return self._judged(-token, environ, start_response)
-        environ[self._key] = token
+        if self._marks_requests:
+            environ[self._key] = token
         try:
             result = self.wrapped(environ, start_response)
         except OperationRefusedError as exc:
-            admission.leave(token)
-            return admission.replace(exc.decision, environ, start_response)
+            self.admission.leave(token)
+            return self.admission.replace(exc.decision, environ, start_response)
         except BaseException:
-            admission.leave(token)
+            self.admission.leave(token)
             raise
-        if type(result) is list or type(result) is tuple:
-            body = admission.whole_body(result)
+        kind = type(result)
+        if kind is list or kind is tuple:
+            body = WholeBody(result)
             body.token = token
+            body.end = self._end
             return body
         return self._streamed(result, token, environ, start_response, caller=None)
+
+    def _enter_first(self, method: str, path: str) -> int:
+        token = self.admission.enter(method, path)
+        # From now on without the detour: this is the hot path.
+        self._enter, self._end = self.admission.enter, self.admission.pop
+        return token
 
     def _judged(self, token: int, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         admission = self.admission
@@ -83,7 +95,8 @@ class MaintenanceModeMiddleware:
             decision = admission.judge(token, environ)
             if not decision.is_allowed:
                 return admission.refuse(decision, environ, start_response)
-            environ[self._key] = token
+            if self._marks_requests:
+                environ[self._key] = token
             caller = admission.caller(environ)
             if caller is None:
                 result = self.wrapped(environ, start_response)
@@ -99,9 +112,11 @@ class MaintenanceModeMiddleware:
         except BaseException:
             admission.leave(token)
             raise
-        if type(result) is list or type(result) is tuple:
-            body = admission.whole_body(result)
+        kind = type(result)
+        if kind is list or kind is tuple:
+            body = WholeBody(result)
             body.token = token
+            body.end = admission.pop
             return body
         return self._streamed(result, token, environ, start_response, caller=caller)
 

@@ -88,7 +88,7 @@ class Committer:
     def publish(self, state: MaintenanceState) -> None:
         """Show the state to the processes of this machine; without a board they find it within a second."""
         board = self._board()
-        if board is None or board.word[0] == state.revision:
+        if board is None or board.word[()] == state.revision:
             return
         try:
             board.publish(state.revision, encode_state(state))

@@ -36,7 +36,7 @@ _LOCK_SECONDS = 1.0
 class Board:
     """A mapped board; ``path=None`` makes one that only this process and its children see.
 
-    ``word`` is a view whose item 0 is the newest revision: comparing it costs a memory read.
+    ``word`` is a view without dimensions: ``word[()]`` is the newest revision, and costs a memory read.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -56,7 +56,7 @@ class Board:
             finally:
                 os.close(descriptor)
         self._view = memoryview(self._map)
-        self.word = self._view[8:16].cast("Q")
+        self.word = self._view[8:16].cast("Q", ())
 
     def read(self) -> tuple[int, bytes] | None:
         """Return the newest revision and its snapshot, or ``None`` when nothing readable was published."""
@@ -64,7 +64,7 @@ class Board:
         for _ in range(8):  # a publisher may be overwriting what is being read
             slots = [slot for slot in (self._slot(0), self._slot(1)) if slot is not None]
             newest = max(slots, key=lambda slot: slot[0], default=None)
-            if newest is not None and newest[0] >= self.word[0]:
+            if newest is not None and newest[0] >= self.word[()]:
                 break
         return newest
 
@@ -82,8 +82,8 @@ class Board:
             if newest < revision:
                 self._write(revisions.index(min(revisions)), revision, snapshot)
                 newest = revision
-            if self.word[0] != newest:
-                self.word[0] = newest
+            if self.word[()] != newest:
+                self.word[()] = newest
 
     def is_current(self) -> bool:
         """Whether the path still leads to the mapped file, whole."""

@@ -30,7 +30,7 @@ class BoardKeeper:
 
     def publish(self, state: MaintenanceState) -> None:
         """Show the state to the processes of this machine."""
-        if state.revision and self._gate.board.word[0] != state.revision:
+        if state.revision and self._gate.board.word[()] != state.revision:
             try:
                 self._gate.board.publish(state.revision, encode_state(state))
             except BoardError as exc:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 
-from ..clock import Clock
+from ..clock import Clock, monotonic_reading
 from ..model import (
     Acknowledgement,
     Decision,
@@ -41,6 +41,7 @@ class Gate:
         self.policy = policy
         self._replica = Replica(clock=clock, board=board)
         self._monotonic = clock.monotonic
+        self._read_clock, self._clock_id = monotonic_reading(clock)
         self._revive: Callable[[], None] | None = None
         self._has_guards = False
         # Neither is made anew after a fork: what a child inherits ends entries by number, and must not hit its own.
@@ -73,9 +74,9 @@ class Gate:
     def enter(self, method: str, path: str) -> int:
         """Make the in-flight entry, then look; return its token, negated when the request must be judged first."""
         token = next(self._tokens)
-        now = self._monotonic()
+        now = self._read_clock(self._clock_id)
         self._in_flight[token] = (now, method, path, False)
-        if self._word[0] == self._seen_word and (
+        if self._word[()] == self._seen_word and (
             now < self._check_at or (now < self._judge_at and (method, path) in self._passing)
         ):
             return token
@@ -88,7 +89,7 @@ class Gate:
         seconds, so never on an event loop.
         """
         started, method, path, _ = self._in_flight[token]
-        if self._word[0] != self._seen_word or started >= self._judge_at:
+        if self._word[()] != self._seen_word or started >= self._judge_at:
             self.renew()
         snapshot = self._snapshot
         decision = snapshot.decisions.get((method, path)) or self._decide(snapshot, method, path)
@@ -184,7 +185,7 @@ class Gate:
     @property
     def has_news(self) -> bool:
         """Whether board or clock may have changed what this process applies since it last looked."""
-        return self._word[0] != self._seen_word or self._monotonic() >= self._judge_at
+        return self._word[()] != self._seen_word or self._monotonic() >= self._judge_at
 
     def on_lapse(self, revive: Callable[[], None]) -> None:
         """Set what ``revive`` does."""

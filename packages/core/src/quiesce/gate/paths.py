@@ -45,6 +45,8 @@ def normalise(path: str) -> str:
         return path if path[-1] != "/" or path == "/" else path[:-1]
     while "//" in path:
         path = path.replace("//", "/")
+    if "/." not in path and not path.startswith("."):  # no dot segment, however many others
+        return "/" + path.strip("/")
     kept: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
@@ -58,16 +60,21 @@ def normalise(path: str) -> str:
 def unmask(path: str) -> str:
     """Return the path as a lenient server behind this one might read it.
 
-    Encoded dots, slashes and backslashes are decoded, however often they were encoded; backslashes become slashes;
-    control characters are dropped.
+    Control characters are dropped; encoded dots, slashes and backslashes are decoded, however often they were encoded;
+    backslashes become slashes.
     """
+    for character in _CONTROLS:  # a hostile path holds thousands of them, but of 33 kinds
+        if character in path:
+            path = path.replace(character, "")
     for _ in range(_MAX_DECODINGS):
+        if "%" not in path:
+            break
         before = path
         for code, character in _ENCODED:
             path = path.replace(code, character)
         if path == before:
             break
-    return _CONTROL.sub("", path).replace("\\", "/")
+    return path.replace("\\", "/")
 
 
 _MAX_DECODINGS = 4
@@ -81,4 +88,4 @@ _ENCODED = (
     ("%5C", "/"),
     ("%00", ""),
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_CONTROLS = tuple(map(chr, (*range(0x20), 0x7F)))

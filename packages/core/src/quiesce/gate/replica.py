@@ -66,7 +66,7 @@ class Replica:
         Returns:
             The word that was looked at, and whether all that it stands for was taken.
         """
-        word = self.board.word[0]
+        word = self.board.word[()]
         state = self.snapshot.state
         is_complete = True
         if word > state.revision:

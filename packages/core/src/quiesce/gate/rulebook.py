@@ -12,6 +12,9 @@ from ..model import Rule
 _FLAGS = re.IGNORECASE | re.DOTALL
 _PLAIN = re.compile(r"(?:[A-Za-z0-9/_~-]|\\[./_-])*")
 _UNESCAPE = re.compile(r"\\(.)")
+_LIKE_ASCII = {0x130: "i", 0x131: "i", 0x17F: "s", 0x212A: "k"}
+"""What else the letters of ASCII match when letter case is ignored; ``re`` goes by one character at a time."""
+_AS_RE_READS = str.maketrans(_LIKE_ASCII | {upper: chr(upper).lower() for upper in range(ord("A"), ord("Z") + 1)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class _Entry:
     expression: re.Pattern[str] | None
 
     def matches(self, method: str, path: str, folded: str, *, slashed: bool) -> bool:
+        """Whether the rule matches; of the case-folded path its first characters will do, one more than the literal."""
         if self.methods is not None and method not in self.methods:
             return False
         if self.expression is None:
@@ -36,17 +40,19 @@ class _Entry:
 class Rulebook:
     """An ordered set of rules; the first that matches decides.
 
-    Rules are found by the literal text that they begin with, so that a thousand of them cost little more than ten. Only
-    an ASCII path can be looked up so: case folding outside of it is wider than a dictionary can follow.
+    Rules are found by the literal text that they begin with, so that a thousand of them cost little more than ten.
+    A prefix is compared after case folding, which makes one character or more of each, whatever stands beside it: the
+    fold of a path's beginning is the beginning of its fold. A regular expression begins with a literal of ASCII only,
+    each character of which takes one of the path.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._entries = tuple(_ready(rank, rule) for rank, rule in enumerate(rules))
         buckets: dict[str, list[_Entry]] = {}
-        for entry in self._entries:
+        for entry in (_ready(rank, rule) for rank, rule in enumerate(rules)):
             buckets.setdefault(entry.literal, []).append(entry)
         self._buckets = buckets
         self._lengths = sorted({len(literal) for literal in buckets})
+        self._head = max(self._lengths, default=0) + 1
 
     def match(self, method: str, path: str, *, slashed: bool = False) -> Rule | None:
         """Return the first rule that matches, or ``None``.
@@ -56,23 +62,30 @@ class Rulebook:
             path: normalised.
             slashed: whether the path lost a slash at its end when it was normalised; a regex may ask for it.
         """
-        folded = path.casefold()
-        sought = folded + "/" if slashed else folded
-        for entry in self._candidates(sought) if path.isascii() else self._entries:
+        head = path[: self._head]
+        folded = head.casefold()
+        end = "/" if slashed else ""
+        found = self._beginning(folded + end)
+        if not head.isascii():
+            found = [entry for entry in found if entry.expression is None]
+            read = self._beginning(head.translate(_AS_RE_READS) + end)
+            found += [entry for entry in read if entry.expression is not None]
+        found.sort(key=_rank)
+        for entry in found:
             if entry.matches(method, path, folded, slashed=slashed):
                 return entry.rule
         return None
 
-    def _candidates(self, folded: str) -> Iterable[_Entry]:
-        size = len(folded)
+    def _beginning(self, text: str) -> list[_Entry]:
+        """Return the rules with whose literal the text begins."""
+        size = len(text)
         found: list[_Entry] = []
         for length in self._lengths:
             if length > size:
                 break
-            bucket = self._buckets.get(folded[:length])
+            bucket = self._buckets.get(text[:length])
             if bucket is not None:
                 found += bucket
-        found.sort(key=_rank)
         return found
 
 
