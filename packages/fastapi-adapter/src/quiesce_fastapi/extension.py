@@ -25,6 +25,7 @@ from .paths import path_as_routed
 from .refusing import RefusalSender
 from .resolving import RouteResolver, mounted_applications
 from .router import OwnEndpoints
+from .session_control import SessionControl
 
 
 def init_app(
@@ -33,6 +34,7 @@ def init_app(
     service: EnhancedMaintenanceModeService | None = None,
     identify: Identify | None = None,
     credential_headers: Iterable[str] = (),
+    sessions: bool = True,
 ) -> EnhancedMaintenanceModeService:
     """Put an application under maintenance mode, and return the service, which also stands at ``app.state.quiesce``.
 
@@ -48,6 +50,8 @@ def init_app(
             ``None``; plain (run in a thread) or ``async``.
         credential_headers: header fields beside ``Cookie`` and ``Authorization`` that are a credential: a request
             that would be refused and carries none is refused without asking ``identify``.
+        sessions: whether windows end or suspend the sessions of everyone but admins, and let nobody else log in;
+            needs ``identify``, which then must go by ``request.session`` as it is at that moment.
 
     Raises:
         InvalidValueError: ``app`` or ``identify`` is something else.
@@ -84,6 +88,7 @@ def init_app(
             owner=app,
             own_paths=[route.path for route in api.routes],
             refusals=refusals,
+            sessions=sessions,
         )
     )
     app.state.quiesce = service
@@ -107,8 +112,13 @@ class InstalledMiddleware(MaintenanceModeMiddleware):
         owner: Starlette,
         own_paths: Iterable[str],
         refusals: RefusalSender,
+        sessions: bool,
     ) -> None:
         super().__init__(app, service=service, identify=identify, credential_headers=credential_headers)
+        if sessions and self._identity is not None:
+            self.app = SessionControl(
+                app, service=service, identity=self._identity, refusals=refusals, path_of=self._path_of
+            )
         service.gate.policy.exempt(own_paths)
         for inner in mounted_applications(owner):
             # It would make a 500 of a guard's refusal before that came to the gate.
