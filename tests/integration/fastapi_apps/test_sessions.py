@@ -210,6 +210,16 @@ class TestSuspendAndKeep:
         service.disable(actor="ops")
         assert who(bob) == "ann"
 
+    def test_a_suspended_session_is_not_replaced_by_an_anonymous_one(self, service: Any, browser: Browser) -> None:
+        """A login form writes a token into the session; reading it must log nobody out."""
+        bob = browser()
+        log_in(bob, "bob")
+        service.enable(reason="upgrade", sessions="suspend", allow=["authentication"], actor="ops")
+
+        assert bob.get("/login").status_code == 200
+        service.disable(actor="ops")
+        assert who(bob) == "bob"
+
     def test_kept_sessions_are_left_alone(self, service: Any, browser: Browser) -> None:
         """Nobody is logged out, and nobody else comes in."""
         bob, eve = browser(), browser()
