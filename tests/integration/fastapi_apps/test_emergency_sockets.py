@@ -16,6 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from quiesce import Mode
 from quiesce.testing import eventually
 from quiesce_fastapi import MaintenanceModeMiddleware, init_app
 
@@ -151,6 +152,10 @@ def test_one_that_enters_while_the_word_goes_round_is_closed(
     told = threading.Event()
     enter = service.gate.enter
 
+    def hear(effective: Any) -> None:
+        if effective.mode is Mode.EMERGENCY:
+            told.set()
+
     def enter_just_before(method: str, path: str) -> int:
         token: int = enter(method, path)
         assert token > 0
@@ -172,7 +177,7 @@ def test_one_that_enters_while_the_word_goes_round_is_closed(
 
     monkeypatch.setattr(service.gate, "enter", enter_just_before)
     wrapped = MaintenanceModeMiddleware(inner, service=service)
-    service.on_change(lambda _: told.set())  # after the middleware's own
+    service.on_change(hear)  # after the middleware's own
     service.start()
 
     asyncio.run(asyncio.wait_for(wrapped(drive.scope("WEBSOCKET", "/ws"), receive, send), 20))

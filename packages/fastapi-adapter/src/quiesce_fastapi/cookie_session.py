@@ -65,8 +65,8 @@ class CookieSession:
         if not session or (session == self._before and not is_login) or sessions.is_idle:
             return None
         is_refusing = self._service.gate.snapshot.effective.refusing_logins is not None
-        began_empty = not self._before and not self._is_hidden
-        if not is_refusing and (began_empty or stamp_of(session) == sessions.generation):
+        is_stamped = stamp_of(session) == sessions.generation
+        if not is_refusing and not self._is_hidden and (is_stamped or not self._before):
             # What began empty holds nothing from before this moment, whosever it is.
             self._stamp()
             return None

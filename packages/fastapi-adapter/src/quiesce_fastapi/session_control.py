@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +12,8 @@ from quiesce import WEBSOCKET, EnhancedMaintenanceModeService, OperationType
 from .cookie_session import CookieSession
 from .identity import Identity
 from .refusing import RefusalSender
+from .token_judge import TokenJudge, refuse_token
+from .token_login import TokenLogin
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", WEBSOCKET})
 
@@ -25,6 +27,8 @@ class SessionControl:
         identity: says whose a session is.
         refusals: what a login that is undone is answered with.
         path_of: the path of a scope, as it is classified.
+        is_own: whether a path is of the product's own endpoints, which know their admins themselves.
+        token_cookies: names of cookies that hold a token.
     """
 
     def __init__(
@@ -35,6 +39,8 @@ class SessionControl:
         identity: Identity,
         refusals: RefusalSender,
         path_of: Callable[[Scope], str],
+        is_own: Callable[[str], bool],
+        token_cookies: Iterable[str],
     ) -> None:
         self._app = app
         self._service = service
@@ -42,6 +48,9 @@ class SessionControl:
         self._identity = identity
         self._refusals = refusals
         self._path_of = path_of
+        self._is_own = is_own
+        self._token_cookies = frozenset(token_cookies)
+        self._tokens = TokenJudge(service=service, identity=identity, cookies=self._token_cookies)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one scope (ASGI 3)."""
@@ -50,16 +59,36 @@ class SessionControl:
         return self._serve_judged(scope, receive, send)
 
     async def _serve_judged(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in {"http", "websocket"} and isinstance(scope.get("session"), dict):
+        if scope["type"] in {"http", "websocket"}:
+            path = self._path_of(scope)
+            if not self._is_own(path):
+                await self._serve_visitor(scope, receive, send, path=path)
+                return
+        await self._app(scope, receive, send)
+
+    async def _serve_visitor(self, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
+        is_login = scope["type"] == "http" and self._is_login(scope["method"], path)
+        if isinstance(scope.get("session"), dict):
             session = CookieSession(scope, service=self._service, identity=self._identity)
             await session.judge()
             scope = session.scope
             if scope["type"] == "http":
-                path = self._path_of(scope)
-                is_login = self._is_login(scope["method"], path)
-                watch = _Watch(session, send, self._refusals, path=path, is_login=is_login)
-                send = watch.send
-        await self._app(scope, receive, send)
+                send = _Watch(session, send, self._refusals, path=path, is_login=is_login).send
+        admitted = await self._tokens.admit(scope)
+        if admitted is None:
+            await refuse_token(scope, send)
+            return
+        if is_login and self._service.gate.snapshot.effective.refusing_logins is not None:
+            send = TokenLogin(
+                admitted,
+                send,
+                path=path,
+                sessions=self._sessions,
+                identity=self._identity,
+                refusals=self._refusals,
+                cookies=self._token_cookies,
+            ).send
+        await self._app(admitted, receive, send)
 
     def _is_login(self, method: str, path: str) -> bool:
         if method in _SAFE:

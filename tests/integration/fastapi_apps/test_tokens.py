@@ -1,0 +1,327 @@
+"""Bearer tokens and cookies with tokens, with JWTs made by hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from fastapi import FastAPI, HTTPException, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from quiesce import Principal
+from quiesce_fastapi import init_app
+
+KEY = "k" * 32
+HOUR = 3600
+
+
+def token(user: str, *, age: float = HOUR, **claims: Any) -> str:
+    """Return a signed token that is so many seconds old."""
+    return jwt.encode({"sub": user, "iat": time.time() - age, **claims}, KEY, algorithm="HS256")
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {value}"}
+
+
+class Api:
+    """An application with tokens, and how often it was asked who somebody is."""
+
+    def __init__(self, service: Any) -> None:
+        self.app = FastAPI()
+        self.asked = 0
+        self.admins = {"ann"}
+        self.keys = {"key-of-a-robot": Principal("robot", is_interactive=False)}
+        self._add_routes()
+        init_app(self.app, service=service, identify=self.identify, token_cookies=["auth"])
+
+    def user_of(self, request: Any) -> str | None:
+        value = request.headers.get("authorization", "").removeprefix("Bearer ") or request.cookies.get("auth", "")
+        if value in self.keys:
+            return self.keys[value].user_id
+        try:
+            return str(jwt.decode(value, KEY, algorithms=["HS256"], options={"verify_iat": False})["sub"])
+        except jwt.InvalidTokenError:
+            return None
+
+    def identify(self, request: Any) -> Principal | None:
+        self.asked += 1
+        key = self.keys.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if key is not None:
+            return key
+        user = self.user_of(request)
+        if user == "broken":
+            raise RuntimeError("the database is away")
+        return None if user is None else Principal(user, is_admin=user in self.admins)
+
+    def _add_routes(self) -> None:
+        @self.app.api_route("/me", methods=["GET", "HEAD"])
+        def me(request: Request) -> Any:
+            return self.user_of(request)
+
+        @self.app.post("/login")
+        async def login(request: Request, user: str = "", how: str = "json") -> Response:
+            made = token(user, age=-2)
+            if how == "wrong":
+                raise HTTPException(403)
+            if how == "page":
+                return Response("<h1>Wrong password</h1>", media_type="text/html")
+            if how == "cookie":
+                response: Response = Response(status_code=204)
+            elif how == "redirect":
+                response = RedirectResponse("/me", status_code=303)
+            else:
+                bodies = {
+                    "json": {"access_token": made, "token_type": "bearer"},
+                    "nested": {"data": {"jwt": made}},
+                    "opaque": {"access_token": "nobody-knows-it"},
+                    "long": {"pad": "x" * 70_000, "access_token": made},
+                }
+                return JSONResponse(bodies[how])
+            response.set_cookie("auth", made)
+            return response
+
+        @self.app.post("/logout")
+        async def logout() -> Response:
+            response = Response(status_code=204)
+            response.delete_cookie("auth")
+            return response
+
+
+@pytest.fixture
+def api(service: Any) -> Api:
+    """The application, with nothing open."""
+    return Api(service)
+
+
+@pytest.fixture
+def client(api: Api, serve: Any) -> Iterator[Callable[[], httpx.Client]]:
+    """Make clients with a cookie jar each."""
+    with serve(api.app) as port, ExitStack() as opened:
+        yield lambda: opened.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20))
+
+
+class TestBearer:
+    """RFC 6750."""
+
+    def test_older_ones_are_refused_and_newer_ones_cost_nothing(self, service: Any, api: Api, client: Any) -> None:
+        """After the revocation a client logs in anew, and nobody is asked about its new token."""
+        http = client()
+        assert http.get("/me", headers=bearer(token("bob"))).json() == "bob"
+        assert api.asked == 0
+        service.sessions.invalidate(actor="ops")
+
+        refused = http.get("/me", headers=bearer(token("bob")))
+        head = http.head("/me", headers=bearer(token("bob")))
+        asked = api.asked
+        newer = http.get("/me", headers=bearer(token("bob", age=-2)))
+
+        assert (refused.status_code, refused.headers["content-type"]) == (401, "application/problem+json")
+        assert refused.headers["www-authenticate"].startswith('Bearer error="invalid_token"')
+        assert (refused.json()["status"], head.status_code, head.content) == (401, 401, b"")
+        assert (newer.json(), api.asked) == ("bob", asked)
+
+    def test_admins_and_nobody_pass(self, service: Any, api: Api, client: Any) -> None:
+        """A demoted admin does not; a token that the application does not know is its own business."""
+        http = client()
+        service.enable(reason="upgrade", actor="ops")
+        ann = bearer(token("ann"))
+
+        assert http.get("/me", headers=ann).json() == "ann"
+        assert http.get("/me", headers=bearer("nonsense")).json() is None
+        assert http.get("/me").json() is None
+        api.admins.clear()
+        assert http.get("/me", headers=ann).status_code == 401
+
+    def test_a_stamp_decides_instead_of_the_time(self, service: Any, client: Any) -> None:
+        """No clocks are compared where the application writes the generation into its tokens."""
+        http = client()
+        service.sessions.invalidate(actor="ops")
+        now = service.sessions.generation
+
+        assert http.get("/me", headers=bearer(token("bob", _quiesce=now))).json() == "bob"
+        assert http.get("/me", headers=bearer(token("bob", age=-9, _quiesce=now - 1))).status_code == 401
+
+    def test_one_of_unknown_age(self, service: Any, api: Api, client: Any) -> None:
+        """A key that a program was given stays; whoever may have logged in at any time logs in anew."""
+        http = client()
+        service.sessions.invalidate(actor="ops")
+        ageless = jwt.encode({"sub": "bob"}, KEY, algorithm="HS256")
+
+        assert http.get("/me", headers=bearer(ageless)).status_code == 401
+        assert http.get("/me", headers=bearer("key-of-a-robot")).json() == "robot"
+        api.keys["opaque"] = Principal("eve", authenticated_at=datetime.fromtimestamp(time.time() + 2, UTC))
+        assert http.get("/me", headers=bearer("opaque")).json() == "eve"
+        api.keys["opaque"] = Principal("eve", authenticated_at=datetime(2020, 1, 1, tzinfo=UTC))
+        assert http.get("/me", headers=bearer("opaque")).status_code == 401
+
+    def test_suspended_ones_count_again_afterwards(self, service: Any, client: Any) -> None:
+        """Old and new alike, but not a program's key."""
+        http = client()
+        service.enable(reason="upgrade", sessions="suspend", actor="ops")
+
+        for age in (HOUR, -2):
+            assert http.get("/me", headers=bearer(token("bob", age=age))).status_code == 401
+        assert http.get("/me", headers=bearer("key-of-a-robot")).json() == "robot"
+        service.disable(actor="ops")
+        assert http.get("/me", headers=bearer(token("bob"))).json() == "bob"
+
+    def test_a_fault_in_identify_opens_nothing(self, service: Any, client: Any) -> None:
+        """Whose an old token is, is not known: it does not count."""
+        service.sessions.invalidate(actor="ops")
+
+        assert client().get("/me", headers=bearer(token("broken"))).status_code == 401
+
+    def test_the_products_own_token_is_not_judged(self, make_service: Any, serve: Any) -> None:
+        """It is no login of the application's; an operator must never be locked out by it."""
+        service = make_service(admin_token="t" * 32)
+        api = Api(service)
+        api.keys["t" * 32] = Principal("bob")
+        with serve(api.app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+            service.enable(reason="upgrade", actor="ops")
+            answer = http.post("/api/maintenance/disable", headers=bearer("t" * 32), json={})
+
+        assert answer.status_code == 200
+
+    def test_a_websocket_with_an_old_one_is_refused(self, service: Any, api: Api, serve: Any) -> None:
+        """Programs send the header with the handshake."""
+
+        @api.app.websocket("/ws")
+        async def accept(websocket: Any) -> None:
+            await websocket.accept()
+            await websocket.close()
+
+        accept.__annotations__.clear()
+        service.sessions.invalidate(actor="ops")
+        with (
+            serve(api.app) as port,
+            pytest.raises(InvalidStatus) as refused,
+            connect(f"ws://127.0.0.1:{port}/ws", additional_headers=bearer(token("bob"))),
+        ):
+            pass
+
+        assert refused.value.response.status_code == 401
+
+
+def claims(text: str) -> str:
+    """Return a token with this for its claims."""
+    return f"a.{base64.urlsafe_b64encode(text.encode()).decode().rstrip('=')}.c"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", ".", "..", "...", "a.b.c", "a.\xff\xfe.c", "x" * 60_000, f"a.{'A' * 60_000}.c"),
+        *map(claims, ("[]", "null", "1", '"iat"', '{"iat": "soon"}', '{"iat": null}', '{"iat": [1]}')),
+        *map(claims, ('{"iat": NaN}', '{"iat": 1e999}', '{"iat": -1e300}', '{"iat": true}', '{"_quiesce": true}')),
+        claims('{"_quiesce": "99", "iat": {}}'),
+        claims("[" * 6000),
+        claims('{"iat": ' + "9" * 5000 + "}"),
+    ],
+)
+def test_nonsense_is_no_token_and_no_fault(service: Any, api: Api, drive: Any, value: str) -> None:
+    """Anybody can send it; identify, which knows such tokens, says whose they are, and they are of no known age."""
+    api.keys[value.strip()] = Principal("bob")
+    service.sessions.invalidate(actor="ops")
+
+    scope = drive.scope("GET", "/me")
+    scope["headers"].append((b"authorization", b"Bearer " + value.encode("latin-1")))
+    sent = drive.run(api.app, scope)
+
+    assert sent[0]["status"] == 401
+
+
+class TestCookies:
+    """As fastapi-users' CookieTransport makes them."""
+
+    def test_an_old_one_is_taken_out_of_the_request(self, service: Any, client: Any) -> None:
+        """A 401 would keep the browser from its login page; the other cookies stay."""
+        http = client()
+        http.cookies.set("auth", token("bob"))
+        assert http.get("/me").json() == "bob"
+        service.sessions.invalidate(actor="ops")
+
+        assert http.get("/me").json() is None
+        assert http.post("/login", params={"user": "bob", "how": "cookie"}).status_code == 204
+        assert http.get("/me").json() == "bob"
+
+    def test_an_admins_stays(self, service: Any, client: Any) -> None:
+        """Whatever its age."""
+        http = client()
+        http.cookies.set("auth", token("ann"))
+        service.enable(reason="upgrade", actor="ops")
+
+        assert http.get("/me").json() == "ann"
+
+
+class TestLogin:
+    """Tokens are handed out to admins only, while a window is open."""
+
+    @pytest.mark.parametrize("how", ["json", "nested", "cookie", "redirect", "opaque", "long"])
+    def test_a_users_is_undone(self, service: Any, client: Any, how: str) -> None:
+        """Whatever way it is handed out, and also when nobody can say for whom it is."""
+        http = client()
+        service.enable(reason="upgrade", sessions="keep", actor="ops")
+
+        refused = http.post("/login", params={"user": "bob", "how": how})
+
+        assert (refused.status_code, refused.json()["operation_type"]) == (503, "authentication")
+        assert "eyJ" not in str(refused.headers)
+        assert not http.cookies
+
+    @pytest.mark.parametrize("how", ["json", "nested", "cookie", "redirect"])
+    def test_an_admins_is_not(self, service: Any, client: Any, how: str) -> None:
+        """And the answer arrives whole."""
+        http = client()
+        service.enable(reason="upgrade", actor="ops")
+
+        allowed = http.post("/login", params={"user": "ann", "how": how})
+
+        assert allowed.status_code == {"cookie": 204, "redirect": 303}.get(how, 200)
+        if how == "json":
+            assert http.get("/me", headers=bearer(allowed.json()["access_token"])).json() == "ann"
+        if how in {"cookie", "redirect"}:
+            assert http.get("/me").json() == "ann"
+
+    @pytest.mark.parametrize(("how", "status"), [("wrong", 403), ("page", 200)])
+    def test_what_logs_nobody_in_is_no_login(self, service: Any, client: Any, how: str, status: int) -> None:
+        """Whoever types the wrong password is told so."""
+        service.enable(reason="upgrade", actor="ops")
+
+        assert client().post("/login", params={"how": how}).status_code == status
+
+    def test_logging_out_is_none(self, service: Any, client: Any) -> None:
+        """It is of the same type, and takes a cookie away."""
+        http = client()
+        http.cookies.set("auth", token("bob"), domain="127.0.0.1")
+        service.enable(reason="upgrade", sessions="keep", actor="ops")
+
+        assert http.post("/logout").status_code == 204
+        assert not http.cookies
+
+    def test_a_fault_in_identify_hands_out_nothing(self, service: Any, client: Any) -> None:
+        """It must not open what is closed."""
+        service.enable(reason="upgrade", actor="ops")
+
+        assert client().post("/login", params={"user": "broken"}).status_code == 503
+
+    def test_everybody_logs_in_afterwards(self, service: Any, client: Any) -> None:
+        """And the token that comes of it counts."""
+        http = client()
+        service.enable(reason="upgrade", actor="ops")
+        service.disable(actor="ops")
+
+        answer = http.post("/login", params={"user": "bob"})
+
+        assert http.get("/me", headers=bearer(answer.json()["access_token"])).json() == "bob"
+        assert json.loads(answer.content)["token_type"] == "bearer"
