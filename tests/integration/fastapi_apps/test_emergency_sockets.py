@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import threading
 from collections.abc import Iterator
@@ -25,14 +24,9 @@ BOB = {"Cookie": "user=bob"}
 
 
 @pytest.fixture
-def module() -> Any:
+def module(load_app: Any) -> Any:
     """The module with the application."""
-    spec = importlib.util.spec_from_file_location("sockets", Path(__file__).with_name("sockets.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_app("sockets")
 
 
 @pytest.fixture(params=["init_app", "bare"])
@@ -172,7 +166,7 @@ def test_one_that_enters_while_the_word_goes_round_is_closed(
     async def receive() -> Any:
         return await asyncio.Future() if sent else {"type": "websocket.connect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Any) -> None:
         sent.append(message)
 
     monkeypatch.setattr(service.gate, "enter", enter_just_before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +11,6 @@ import httpx
 import pytest
 
 from quiesce import SessionPolicy
-
-APP = Path(__file__).with_name("session_shop.py")
 
 Browser = Callable[[], httpx.Client]
 
@@ -33,14 +30,9 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture
-def app(service: Any, admins: Path, options: dict[str, Any]) -> Any:
+def app(load_app: Any, service: Any, admins: Path, options: dict[str, Any]) -> Any:
     """The application, with nothing open."""
-    spec = importlib.util.spec_from_file_location("session_shop", APP)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make_app(admins, service=service, **options)
+    return load_app("session_shop").make_app(admins, service=service, **options)
 
 
 @pytest.fixture

@@ -226,6 +226,7 @@ def claims(text: str) -> str:
         *map(claims, ('{"iat": NaN}', '{"iat": 1e999}', '{"iat": -1e300}', '{"iat": true}', '{"_quiesce": true}')),
         claims('{"_quiesce": "99", "iat": {}}'),
         claims("[" * 6000),
+        claims(f'{{"iat": 9999999999, "padding": "{"x" * 9000}"}}'),
         claims('{"iat": ' + "9" * 5000 + "}"),
     ],
 )

@@ -59,7 +59,7 @@ class TokenJudge:
             # Whether it counts is not known, and must open nothing.
             logger.exception("identify failed; the token of %.200r does not count", scope["path"])
             return True
-        if principal is None or principal.is_admin:
+        if principal is None:
             return False
         if not principal.is_interactive and age.stamp is None and not (age.issued_at or principal.authenticated_at):
             return False  # a key that a program was given: it has no log-in that could be over
