@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -13,13 +14,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from fastapi import FastAPI, HTTPException, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from quiesce import Principal
-from quiesce_fastapi import init_app
 
 KEY = "k" * 32
 HOUR = 3600
@@ -34,78 +32,14 @@ def bearer(value: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {value}"}
 
 
-class Api:
-    """An application with tokens, and how often it was asked who somebody is."""
-
-    def __init__(self, service: Any) -> None:
-        self.app = FastAPI()
-        self.asked = 0
-        self.admins = {"ann"}
-        self.keys = {"key-of-a-robot": Principal("robot", is_interactive=False)}
-        self._add_routes()
-        init_app(self.app, service=service, identify=self.identify, token_cookies=["auth"])
-
-    def user_of(self, request: Any) -> str | None:
-        value = request.headers.get("authorization", "").removeprefix("Bearer ") or request.cookies.get("auth", "")
-        if value in self.keys:
-            return self.keys[value].user_id
-        try:
-            return str(jwt.decode(value, KEY, algorithms=["HS256"], options={"verify_iat": False})["sub"])
-        except jwt.InvalidTokenError:
-            return None
-
-    def identify(self, request: Any) -> Principal | None:
-        self.asked += 1
-        key = self.keys.get(request.headers.get("authorization", "").removeprefix("Bearer "))
-        if key is not None:
-            return key
-        user = self.user_of(request)
-        if user == "broken":
-            raise RuntimeError("the database is away")
-        return None if user is None else Principal(user, is_admin=user in self.admins)
-
-    def _add_routes(self) -> None:
-        @self.app.api_route("/me", methods=["GET", "HEAD"])
-        def me(request: Request) -> Any:
-            return self.user_of(request)
-
-        @self.app.post("/login")
-        async def login(request: Request, user: str = "", how: str = "json") -> Response:
-            made = token(user, age=-2)
-            if how == "wrong":
-                raise HTTPException(403)
-            if how == "page":
-                return Response("<h1>Wrong password</h1>", media_type="text/html")
-            if how == "cookie":
-                response: Response = Response(status_code=204)
-            elif how == "redirect":
-                response = RedirectResponse("/me", status_code=303)
-            else:
-                bodies = {
-                    "json": {"access_token": made, "token_type": "bearer"},
-                    "nested": {"data": {"jwt": made}},
-                    "opaque": {"access_token": "nobody-knows-it"},
-                    "long": {"pad": "x" * 70_000, "access_token": made},
-                }
-                return JSONResponse(bodies[how])
-            response.set_cookie("auth", made)
-            return response
-
-        @self.app.post("/logout")
-        async def logout() -> Response:
-            response = Response(status_code=204)
-            response.delete_cookie("auth")
-            return response
-
-
 @pytest.fixture
-def api(service: Any) -> Api:
+def api(load_app: Any, service: Any) -> Any:
     """The application, with nothing open."""
-    return Api(service)
+    return load_app("token_api").Api(service)
 
 
 @pytest.fixture
-def client(api: Api, serve: Any) -> Iterator[Callable[[], httpx.Client]]:
+def client(api: Any, serve: Any) -> Iterator[Callable[[], httpx.Client]]:
     """Make clients with a cookie jar each."""
     with serve(api.app) as port, ExitStack() as opened:
         yield lambda: opened.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20))
@@ -114,7 +48,7 @@ def client(api: Api, serve: Any) -> Iterator[Callable[[], httpx.Client]]:
 class TestBearer:
     """RFC 6750."""
 
-    def test_older_ones_are_refused_and_newer_ones_cost_nothing(self, service: Any, api: Api, client: Any) -> None:
+    def test_older_ones_are_refused_and_newer_ones_cost_nothing(self, service: Any, api: Any, client: Any) -> None:
         """After the revocation a client logs in anew, and nobody is asked about its new token."""
         http = client()
         assert http.get("/me", headers=bearer(token("bob"))).json() == "bob"
@@ -131,7 +65,7 @@ class TestBearer:
         assert (refused.json()["status"], head.status_code, head.content) == (401, 401, b"")
         assert (newer.json(), api.asked) == ("bob", asked)
 
-    def test_admins_and_nobody_pass(self, service: Any, api: Api, client: Any) -> None:
+    def test_admins_and_nobody_pass(self, service: Any, api: Any, client: Any) -> None:
         """A demoted admin does not; a token that the application does not know is its own business."""
         http = client()
         service.enable(reason="upgrade", actor="ops")
@@ -152,7 +86,7 @@ class TestBearer:
         assert http.get("/me", headers=bearer(token("bob", _quiesce=now))).json() == "bob"
         assert http.get("/me", headers=bearer(token("bob", age=-9, _quiesce=now - 1))).status_code == 401
 
-    def test_one_of_unknown_age(self, service: Any, api: Api, client: Any) -> None:
+    def test_one_of_unknown_age(self, service: Any, api: Any, client: Any) -> None:
         """A key that a program was given stays; whoever may have logged in at any time logs in anew."""
         http = client()
         service.sessions.invalidate(actor="ops")
@@ -182,10 +116,10 @@ class TestBearer:
 
         assert client().get("/me", headers=bearer(token("broken"))).status_code == 401
 
-    def test_the_products_own_token_is_not_judged(self, make_service: Any, serve: Any) -> None:
+    def test_the_products_own_token_is_not_judged(self, make_service: Any, load_app: Any, serve: Any) -> None:
         """It is no login of the application's; an operator must never be locked out by it."""
         service = make_service(admin_token="t" * 32)
-        api = Api(service)
+        api = load_app("token_api").Api(service)
         api.keys["t" * 32] = Principal("bob")
         with serve(api.app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
             service.enable(reason="upgrade", actor="ops")
@@ -193,15 +127,8 @@ class TestBearer:
 
         assert answer.status_code == 200
 
-    def test_a_websocket_with_an_old_one_is_refused(self, service: Any, api: Api, serve: Any) -> None:
+    def test_a_websocket_with_an_old_one_is_refused(self, service: Any, api: Any, serve: Any) -> None:
         """Programs send the header with the handshake."""
-
-        @api.app.websocket("/ws")
-        async def accept(websocket: Any) -> None:
-            await websocket.accept()
-            await websocket.close()
-
-        accept.__annotations__.clear()
         service.sessions.invalidate(actor="ops")
         with (
             serve(api.app) as port,
@@ -230,7 +157,7 @@ def claims(text: str) -> str:
         claims('{"iat": ' + "9" * 5000 + "}"),
     ],
 )
-def test_nonsense_is_no_token_and_no_fault(service: Any, api: Api, drive: Any, value: str) -> None:
+def test_nonsense_is_no_token_and_no_fault(service: Any, api: Any, drive: Any, value: str) -> None:
     """Anybody can send it; identify, which knows such tokens, says whose they are, and they are of no known age."""
     api.keys[value.strip()] = Principal("bob")
     service.sessions.invalidate(actor="ops")
@@ -310,11 +237,45 @@ class TestLogin:
         assert http.post("/logout").status_code == 204
         assert not http.cookies
 
-    def test_a_fault_in_identify_hands_out_nothing(self, service: Any, client: Any) -> None:
-        """It must not open what is closed."""
+    def test_a_fault_in_identify_hands_out_nothing(self, service: Any, api: Any, client: Any) -> None:
+        """It must not open what is closed; what looks harmless may be a login by a way that only identify knows."""
+        http = client()
         service.enable(reason="upgrade", actor="ops")
 
-        assert client().post("/login", params={"user": "broken"}).status_code == 503
+        assert http.post("/login", params={"user": "broken"}).status_code == 503
+        api.is_down = True
+        assert http.post("/login", params={"how": "page"}).status_code == 503
+
+    def test_an_admin_is_given_what_nobody_knows(self, service: Any, client: Any) -> None:
+        """Who asks for it is known, at least."""
+        service.enable(reason="upgrade", actor="ops")
+
+        answer = client().post("/login", params={"how": "opaque"}, headers=bearer(token("ann")))
+
+        assert (answer.status_code, answer.json()["access_token"]) == (200, "nobody-knows-it")
+
+    def test_an_answer_in_pieces_is_held_back_only_so_far(self, service: Any, api: Any, drive: Any) -> None:
+        """Memory is bounded; nothing of it follows the refusal."""
+        service.enable(reason="upgrade", actor="ops")
+
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return await asyncio.Future()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        asyncio.run(api.app(drive.scope("POST", "/login", query_string=b"how=pieces"), receive, send))
+
+        assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+        assert sent[0]["status"] == 503
+
+    def test_nothing_but_logins_is_held_back(self, service: Any, client: Any) -> None:
+        """Whatever its length."""
+        service.enable(reason="upgrade", sessions="keep", actor="ops")
+
+        assert len(client().get("/big").json()) == 70_000
 
     def test_everybody_logs_in_afterwards(self, service: Any, client: Any) -> None:
         """And the token that comes of it counts."""
