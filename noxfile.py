@@ -24,7 +24,8 @@ EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
-    *("gunicorn", "httpbin", "httpx", "simple-repository-server", "uvicorn", "websockets", "wsproto"),
+    *("fastapi-users", "gunicorn", "httpbin", "httpx", "pyjwt", "python-multipart"),
+    *("simple-repository-server", "uvicorn", "websockets", "wsproto"),
 )
 DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")
 CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")
@@ -90,7 +91,7 @@ os.environ["PATH"] = os.pathsep.join([*_pyenv_interpreters(), os.environ.get("PA
 NEWEST = _newest_python()
 
 # Starlette 1's test client asks for httpx2. Starlette 0.27's works with no httpx after 0.26, and neither old one with
-# an anyio of today, without warnings.
+# an anyio of today, without warnings; nor does it import the python-multipart of a newer fastapi-users without one.
 MATRIX = (
     *(Row(f"newest-{python}", python, "constraints.txt", ("httpx2",)) for python in sorted({*PYTHONS, NEWEST})),
     Row(
@@ -105,11 +106,11 @@ MATRIX = (
         "constraints/oldest.txt",
         (
             *("flask==2.3.3", "werkzeug==2.3.8", "fastapi==0.100.1", "starlette==0.27.0", "pydantic==2.0.3"),
-            *("pluggy==1.5.0", "redis==5.0.8", "anyio==3.7.1", "httpx==0.26.0"),
+            *("pluggy==1.5.0", "redis==5.0.8", "anyio==3.7.1", "httpx==0.26.0", "fastapi-users==13.0.0"),
         ),
     ),
 )
-MINIMUMS = Row("minimums", "3.11", "constraints/minimums.txt", (*_floors(), "httpx==0.26.0"))
+MINIMUMS = Row("minimums", "3.11", "constraints/minimums.txt", (*_floors(), "httpx==0.26.0", "fastapi-users==13.0.0"))
 LOCKED = (*(row for row in MATRIX if row.constraints != "constraints.txt" or row.python == PYTHONS[-1]), MINIMUMS)
 
 nox.options.sessions = ["lint", "typing", f"tests(newest-{NEWEST})", "alone", "docs"]

@@ -165,6 +165,23 @@ def test_a_token_counts_by_its_time_of_issue() -> None:
     assert epoch.revoked_for("bob", at=NOON + MINUTE).is_over("bob", stamp=None, issued_at=NOON + MINUTE / 2)
 
 
+def test_a_newer_token_counts_without_asking_whose_it_is(service: EnhancedMaintenanceModeService) -> None:
+    """Most tokens are newer than the last revocation, and identifying each costs the application a query."""
+    counts = service.sessions.token_counts
+    service.gate.adopt(service.store.load())
+    assert counts()
+
+    service.sessions.invalidate(user_id="bob", actor="ann")
+    service.gate.adopt(service.store.load())
+    stamp = service.sessions.generation
+    assert not counts()
+    assert (counts(issued_at=NOON), counts(issued_at=NOON + timedelta(seconds=1))) == (False, True)
+    assert (counts(stamp=stamp - 1), counts(stamp=stamp)) == (False, True)
+
+    open_window(service, "suspend")
+    assert not counts(stamp=stamp, issued_at=NOON + MINUTE)
+
+
 def test_too_many_single_users_are_refused() -> None:
     """The state has to fit onto the board; the error says what to do instead."""
     epoch = FIRST_EPOCH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -55,6 +57,25 @@ def ann() -> Callable[[Any], Principal | None]:
         return None if user is None else Principal(user_id=user, is_admin=user == "ann")
 
     return identify
+
+
+LoadApp = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def load_app(monkeypatch: pytest.MonkeyPatch) -> LoadApp:
+    """Import a module of this folder, for one test."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, APPS / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 class Driver:

@@ -25,6 +25,7 @@ from .paths import path_as_routed
 from .refusing import RefusalSender
 from .resolving import RouteResolver, mounted_applications
 from .router import OwnEndpoints
+from .session_control import SessionControl
 
 
 def init_app(
@@ -33,6 +34,8 @@ def init_app(
     service: EnhancedMaintenanceModeService | None = None,
     identify: Identify | None = None,
     credential_headers: Iterable[str] = (),
+    sessions: bool = True,
+    token_cookies: Iterable[str] = (),
 ) -> EnhancedMaintenanceModeService:
     """Put an application under maintenance mode, and return the service, which also stands at ``app.state.quiesce``.
 
@@ -48,6 +51,9 @@ def init_app(
             ``None``; plain (run in a thread) or ``async``.
         credential_headers: header fields beside ``Cookie`` and ``Authorization`` that are a credential: a request
             that would be refused and carries none is refused without asking ``identify``.
+        sessions: whether windows end or suspend the sessions of everyone but admins, and let nobody else log in;
+            needs ``identify``, which then must go by the request's session and token as they are at that moment.
+        token_cookies: names of cookies that hold a token, as fastapi-users' ``CookieTransport`` makes them.
 
     Raises:
         InvalidValueError: ``app`` or ``identify`` is something else.
@@ -82,8 +88,10 @@ def init_app(
             identify=identify,
             credential_headers=fields,
             owner=app,
-            own_paths=[route.path for route in api.routes],
+            api=api,
             refusals=refusals,
+            sessions=sessions,
+            token_cookies=tuple(token_cookies),
         )
     )
     app.state.quiesce = service
@@ -105,11 +113,23 @@ class InstalledMiddleware(MaintenanceModeMiddleware):
         identify: Identify | None,
         credential_headers: Iterable[str],
         owner: Starlette,
-        own_paths: Iterable[str],
+        api: MaintenanceStatusAPI,
         refusals: RefusalSender,
+        sessions: bool,
+        token_cookies: Iterable[str],
     ) -> None:
         super().__init__(app, service=service, identify=identify, credential_headers=credential_headers)
-        service.gate.policy.exempt(own_paths)
+        if sessions and self._identity is not None:
+            self.app = SessionControl(
+                app,
+                service=service,
+                identity=self._identity,
+                refusals=refusals,
+                path_of=self._path_of,
+                is_own=api.serves,
+                token_cookies=token_cookies,
+            )
+        service.gate.policy.exempt(route.path for route in api.routes)
         for inner in mounted_applications(owner):
             # It would make a 500 of a guard's refusal before that came to the gate.
             inner.exception_handlers.setdefault(OperationRefusedError, refusals.handle)

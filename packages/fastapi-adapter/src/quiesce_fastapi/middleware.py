@@ -13,6 +13,7 @@ from quiesce import WEBSOCKET, Decision, EnhancedMaintenanceModeService, Operati
 from .exchange import Exchange
 from .identity import Identify, Identity
 from .lifespan import keep_registered
+from .open_sockets import OpenSockets
 from .passes import PASS_FIELD, pass_fields
 from .paths import path_below_root
 from .refusing import RefusalSender, close
@@ -57,6 +58,9 @@ class MaintenanceModeMiddleware:
         self._credentials = credential_fields(credential_headers)
         self._carriers = self._credentials | {PASS_FIELD}
         self._refusals = RefusalSender()
+        self._sockets = OpenSockets(
+            service, identity=self._identity, credentials=self._credentials, refusals=self._refusals
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope (ASGI 3)."""
@@ -64,7 +68,8 @@ class MaintenanceModeMiddleware:
         if kind == "http":
             method = scope["method"]
         elif kind == "websocket":
-            method = WEBSOCKET
+            await self._serve_socket(scope, receive, send)
+            return
         elif kind == "lifespan":
             await keep_registered(self.app, service=self._service, scope=scope, receive=receive, send=send)
             return
@@ -82,6 +87,16 @@ class MaintenanceModeMiddleware:
             return
         await self._pass_or_refuse(-token, scope, receive, send)
 
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        token = self._enter(WEBSOCKET, self._path_of(scope))
+        if token < 0:
+            await self._pass_or_refuse(-token, scope, receive, send)
+            return
+        try:
+            await self._serve_admitted(token, scope, receive, send)
+        finally:
+            self._pop(token, None)
+
     async def _pass_or_refuse(self, token: int, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one entered request, or refuse it."""
         try:
@@ -89,7 +104,7 @@ class MaintenanceModeMiddleware:
             if decision is None:
                 decision = await in_gate_thread(self._gate.revive_and_judge, token)
             if decision.is_allowed:
-                await self._serve_judged(scope, receive, send)
+                await self._serve_admitted(token, scope, receive, send)
                 return
             carriers = self._carriers
             carries_something = False
@@ -112,6 +127,17 @@ class MaintenanceModeMiddleware:
                 await self._refusals.deny(decision, accept=accept, scope=scope, send=send)
         finally:
             self._pop(token, None)
+
+    async def _serve_admitted(self, token: int, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what nobody in particular may do; a WebSocket can be taken away from them yet."""
+        if scope["type"] != "websocket":
+            await self._serve_judged(scope, receive, send)
+            return
+        receive, send = self._sockets.keep(token, scope, receive, send, path=self._path_of(scope))
+        try:
+            await self._serve_judged(scope, receive, send)
+        finally:
+            self._sockets.discard(token)
 
     async def _lets_pass(self, token: int, decision: Decision, scope: Scope) -> bool:
         """Return whether an admin sent what is refused to everybody else, or it carries a pass; each is counted."""

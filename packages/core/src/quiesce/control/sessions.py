@@ -35,6 +35,15 @@ class MaintenanceSessionManager:
         """Whether it depends on whose it is if a session with this stamp counts; one without a stamp has 0."""
         return self._judge.must_be_judged(stamp)
 
+    def token_counts(self, *, stamp: int | None = None, issued_at: datetime | None = None) -> bool:
+        """Whether a token counts whosever it is, so that nobody need be asked; what it says need not be verified yet.
+
+        Args:
+            stamp: the generation in it; ``None``: it has none, and the time of its issue decides.
+            issued_at: when it was issued (UTC); ``None``: not known.
+        """
+        return self._judge.token_counts(stamp=stamp, issued_at=issued_at)
+
     def judge(
         self, principal: Principal, *, stamp: int | None = None, issued_at: datetime | None = None
     ) -> SessionVerdict:

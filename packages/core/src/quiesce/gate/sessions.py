@@ -49,6 +49,22 @@ class SessionJudge:
             self._look()
         return self._is_suspending or self._epoch.may_be_over(stamp)
 
+    def token_counts(self, *, stamp: int | None = None, issued_at: datetime | None = None) -> bool:
+        """Whether a token counts whosever it is, so that nobody need be asked; what it says need not be verified yet.
+
+        Args:
+            stamp: the generation in it; ``None``: it has none, and the time of its issue decides.
+            issued_at: when it was issued (UTC); ``None``: not known.
+        """
+        if self.is_idle:
+            return True
+        if self._is_suspending:
+            return False
+        if stamp is not None:
+            return not self._epoch.may_be_over(stamp)
+        latest = self._epoch.latest
+        return latest is None or (issued_at is not None and issued_at.timestamp() > latest.timestamp())
+
     def judge(
         self, principal: Principal, *, stamp: int | None = None, issued_at: datetime | None = None
     ) -> SessionVerdict:

@@ -1,0 +1,133 @@
+"""The session of one request, as SessionMiddleware keeps it in the scope: judged before, stamped or undone after."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import Any
+
+from starlette.types import Scope
+
+from quiesce import Decision, EnhancedMaintenanceModeService, Principal, SessionVerdict
+
+from .identity import Identity
+
+STAMP = "_quiesce"
+"""Key in a session, and claim in a token, under which the generation of its login stands."""
+
+logger = logging.getLogger("quiesce")
+
+
+class CookieSession:
+    """One ``scope["session"]``.
+
+    What is suspended is hidden, not touched: the application gets a copy of the scope with an empty session, and the
+    middleware that keeps the cookie still has the scope with the whole one.
+
+    Attributes:
+        scope: what the application is to be given.
+    """
+
+    __slots__ = ("_before", "_identity", "_is_hidden", "_is_known", "_service", "_stored", "_was", "scope")
+
+    def __init__(self, scope: Scope, *, service: EnhancedMaintenanceModeService, identity: Identity) -> None:
+        self.scope = scope
+        self._service = service
+        self._identity = identity
+        self._stored: dict[str, Any] = scope["session"]
+        self._before: dict[str, Any] = {}
+        self._was: Principal | None = None
+        self._is_known = False
+        self._is_hidden = False
+
+    async def judge(self) -> None:
+        """Clear a session that is over, hide one that does not count now, leave every other as it is."""
+        stored = self._stored
+        stamp = stamp_of(stored)
+        if stored and self._service.sessions.must_be_judged(stamp):
+            verdict = await self._verdict(stamp)
+            if verdict is SessionVerdict.REVOKED and self.scope["type"] == "http":
+                stored.clear()
+                self._was = None
+            elif verdict is not SessionVerdict.VALID:
+                self._hide()
+        self._before = copy.deepcopy(dict(self.scope["session"]))
+
+    async def settle(self, path: str, *, is_login: bool) -> Decision | None:
+        """Look who is logged in now, when the response begins: a login is stamped, or undone and its refusal returned.
+
+        Args:
+            path: of the request.
+            is_login: whether it is of type ``AUTHENTICATION``, so that it counts although the session looks the same.
+        """
+        sessions = self._service.sessions
+        session = self.scope.get("session")
+        if not session or (session == self._before and not is_login) or sessions.is_idle:
+            return None
+        is_refusing = self._service.gate.snapshot.effective.refusing_logins is not None
+        is_stamped = stamp_of(session) == sessions.generation
+        if not is_refusing and not self._is_hidden and (is_stamped or not self._before):
+            # What began empty holds nothing from before this moment, whosever it is.
+            self._stamp()
+            return None
+        principal = await self._identity.ask(self.scope)
+        if principal is None:
+            return None
+        was = await self._who_was()
+        if was is not None and was.user_id == principal.user_id:
+            return None
+        decision = sessions.refuse_login(principal, path=path)
+        if decision is None:
+            self._stamp()
+        else:
+            self._undo()
+        return decision
+
+    async def _verdict(self, stamp: int) -> SessionVerdict:
+        self._is_known = True
+        try:
+            self._was = await self._identity.ask_frankly(self.scope)
+        except Exception:
+            # Whether it counts is not known: it must open nothing, and it must not be lost by the application's fault.
+            logger.exception("identify failed; the session behind %.200r does not count", self.scope["path"])
+            return SessionVerdict.SUSPENDED
+        if self._was is None:
+            return SessionVerdict.VALID
+        return self._service.sessions.judge(self._was, stamp=stamp)
+
+    async def _who_was(self) -> Principal | None:
+        if not self._is_known:
+            session = self.scope["session"]
+            self._was = await self._identity.ask({**self.scope, "session": type(session)(self._before)})
+            self._is_known = True
+        return self._was
+
+    def _hide(self) -> None:
+        if hasattr(self._stored, "mark_accessed"):  # Starlette 1: the answer varies by the cookie
+            self._stored.mark_accessed()
+        self.scope = {**self.scope, "session": type(self._stored)()}
+        self._is_hidden = True
+        self._was = None
+
+    def _stamp(self) -> None:
+        """Note the generation, and take over what was made beside a hidden session."""
+        session = self.scope["session"]
+        generation = self._service.sessions.generation
+        if generation and stamp_of(session) != generation:
+            session[STAMP] = generation
+        if self._is_hidden:
+            self._stored.clear()
+            self._stored.update(session)
+
+    def _undo(self) -> None:
+        if self._is_hidden:
+            return
+        self.scope["session"] = self._stored
+        self._stored.clear()
+        self._stored.update(self._before)
+
+
+def stamp_of(session: dict[str, Any]) -> int:
+    """Return the generation that stands in a session; 0 when none does."""
+    stamp = session.get(STAMP, 0)
+    return stamp if type(stamp) is int else 0

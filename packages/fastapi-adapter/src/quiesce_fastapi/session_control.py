@@ -1,0 +1,129 @@
+"""Between the gate and the application: judges sessions and watches logins, when there is anything to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from quiesce import WEBSOCKET, EnhancedMaintenanceModeService, OperationType
+
+from .cookie_session import CookieSession
+from .identity import Identity
+from .refusing import RefusalSender
+from .token_judge import TokenJudge, refuse_token
+from .token_login import TokenLogin
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", WEBSOCKET})
+
+
+class SessionControl:
+    """An ASGI application around another; as long as nothing was asked about sessions it is only a call more.
+
+    Args:
+        app: what is wrapped.
+        service: says which sessions count and who may log in.
+        identity: says whose a session is.
+        refusals: what a login that is undone is answered with.
+        path_of: the path of a scope, as it is classified.
+        is_own: whether a path is of the product's own endpoints, which know their admins themselves.
+        token_cookies: names of cookies that hold a token.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        service: EnhancedMaintenanceModeService,
+        identity: Identity,
+        refusals: RefusalSender,
+        path_of: Callable[[Scope], str],
+        is_own: Callable[[str], bool],
+        token_cookies: Iterable[str],
+    ) -> None:
+        self._app = app
+        self._service = service
+        self._sessions = service.sessions
+        self._identity = identity
+        self._refusals = refusals
+        self._path_of = path_of
+        self._is_own = is_own
+        self._token_cookies = frozenset(token_cookies)
+        self._tokens = TokenJudge(service=service, identity=identity, cookies=self._token_cookies)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one scope (ASGI 3)."""
+        if self._sessions.is_idle:
+            return self._app(scope, receive, send)
+        return self._serve_judged(scope, receive, send)
+
+    async def _serve_judged(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"}:
+            path = self._path_of(scope)
+            if not self._is_own(path):
+                await self._serve_visitor(scope, receive, send, path=path)
+                return
+        await self._app(scope, receive, send)
+
+    async def _serve_visitor(self, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
+        is_login = scope["type"] == "http" and self._is_login(scope["method"], path)
+        if isinstance(scope.get("session"), dict):
+            session = CookieSession(scope, service=self._service, identity=self._identity)
+            await session.judge()
+            scope = session.scope
+            if scope["type"] == "http":
+                send = _Watch(session, send, self._refusals, path=path, is_login=is_login).send
+        admitted = await self._tokens.admit(scope)
+        if admitted is None:
+            await refuse_token(scope, send)
+            return
+        if is_login and self._service.gate.snapshot.effective.refusing_logins is not None:
+            send = TokenLogin(
+                admitted,
+                send,
+                path=path,
+                sessions=self._sessions,
+                identity=self._identity,
+                refusals=self._refusals,
+                cookies=self._token_cookies,
+            ).send
+        await self._app(admitted, receive, send)
+
+    def _is_login(self, method: str, path: str) -> bool:
+        if method in _SAFE:
+            return False
+        return self._service.classifier.classify(method, path).operation == OperationType.AUTHENTICATION
+
+
+class _Watch:
+    """The ``send`` of one request; a login that is not allowed becomes the 503, whatever the application says then."""
+
+    __slots__ = ("_has_begun", "_is_login", "_is_undone", "_path", "_refusals", "_send", "_session")
+
+    def __init__(
+        self, session: CookieSession, send: Send, refusals: RefusalSender, *, path: str, is_login: bool
+    ) -> None:
+        self._session = session
+        self._send = send
+        self._refusals = refusals
+        self._path = path
+        self._is_login = is_login
+        self._has_begun = False
+        self._is_undone = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, once it is known that nobody has logged in who may not."""
+        if self._is_undone:
+            return
+        if not self._has_begun and message["type"] == "http.response.start":
+            self._has_begun = True
+            decision = await self._session.settle(self._path, is_login=self._is_login)
+            if decision is not None:
+                self._is_undone = True
+                scope = self._session.scope
+                accept = HTTPConnection(scope).headers.get("accept", "")
+                for each in self._refusals.messages(decision, accept, scope["method"]):
+                    await self._send(each)
+                return
+        await self._send(message)
