@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from .documents import Document, ModeName
-from .window_models import NextWindow, Window
+from .window_models import NextWindow, SessionPolicyName, Window
 
 
 class OpenWindow(Document):
@@ -127,6 +127,7 @@ class Enable(Document):
     notify_users: bool = True
     ticket: str | None = Field(None, max_length=500, description="A link or number.")
     overlap: bool = Field(default=False, description="Although another window of the mode is open.")
+    sessions: SessionPolicyName | None = Field(None, description="What becomes of those of everyone but admins.")
 
 
 class Disable(Document):
