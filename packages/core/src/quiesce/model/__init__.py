@@ -34,6 +34,7 @@ from .records import AuditRecord, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
 from .schedules import Schedule
+from .session_reports import ActiveSession, SessionHealth, SessionStats
 from .sessions import SessionEpoch, SessionInvalidation, SessionPolicy, SessionVerdict, UserRevocation
 from .state import MOST_COMMITS, EffectiveMaintenance, MaintenanceState, effective
 from .windows import MaintenanceWindow
@@ -44,6 +45,7 @@ __all__ = [
     "MOST_COMMITS",
     "WEBSOCKET",
     "Acknowledgement",
+    "ActiveSession",
     "AmbiguousWindowError",
     "AuditRecord",
     "BoardError",
@@ -82,8 +84,10 @@ __all__ = [
     "RuleKind",
     "Schedule",
     "SessionEpoch",
+    "SessionHealth",
     "SessionInvalidation",
     "SessionPolicy",
+    "SessionStats",
     "SessionVerdict",
     "SettingsError",
     "StoreCorruptError",
