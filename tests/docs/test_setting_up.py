@@ -21,6 +21,7 @@ OPERATED_IN = {
     "README.md",
     "docs/tutorial/first-window.md",
     "docs/how-to/deploy.md",
+    "docs/how-to/log-people-out.md",
     "docs/how-to/plan-a-window.md",
     "docs/how-to/run-a-migration.md",
     "docs/how-to/test-your-application.md",

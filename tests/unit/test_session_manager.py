@@ -213,7 +213,7 @@ def test_logins_are_prevented_and_restored(service: EnhancedMaintenanceModeServi
     service.start()
     window = service.sessions.prevent_logins(reason="Attack on passwords", actor="ann")
 
-    assert window.operations == {OperationType.AUTHENTICATION.name}
+    assert window.operations == frozenset({OperationType.AUTHENTICATION.name})
     assert window.session_policy is SessionPolicy.KEEP
     assert service.sessions.refuse_login(BOB, path="/login") is not None
     assert service.sessions.refuse_login(ADMIN, path="/login") is None

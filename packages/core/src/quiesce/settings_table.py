@@ -150,7 +150,7 @@ SETTINGS: tuple[Setting, ...] = (
         "MAINTENANCE_SECRET_KEY",
         "secret_key",
         "",
-        "The key that signs bypass passes and the audit trail.",
+        "The key that signs bypass passes and the audit trail, and with which ids of sessions are hashed.",
         "16 to 512 printable ASCII characters without spaces",
         values.secret,
         is_confidential=True,

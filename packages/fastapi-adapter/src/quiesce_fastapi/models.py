@@ -144,6 +144,54 @@ class Extend(Document):
     window_id: str | None = None
 
 
+class SessionStats(Document):
+    """How many sessions were active within so many seconds; null is not known."""
+
+    users: int | None
+    admins: int | None
+    within: float
+    is_estimate: bool
+    is_tracked: bool
+
+
+class Session(Document):
+    """One session that was active `idle` seconds ago."""
+
+    id: str = Field(description="A keyed hash; no cookie can be made of it.")
+    user_id: str
+    is_admin: bool
+    idle: float
+    is_over: bool
+
+
+class Sessions(Document):
+    """How many sessions were active lately, and which, the one that was active last first."""
+
+    stats: SessionStats
+    sessions: list[Session]
+
+
+class EndSessions(Document):
+    """Ends the sessions of one user, or of everyone but admins: one of the two."""
+
+    user_id: str | None = Field(None, min_length=1, max_length=200)
+    all: bool = False
+
+
+class SessionsEnding(Document):
+    """Sessions of a lower generation are over."""
+
+    user_id: str | None
+    generation: int
+    at: str
+
+
+class EndedSessions(Document):
+    """What was ended."""
+
+    ended: SessionsEnding
+
+
 class Problem(BaseModel):
     """An error (RFC 9457)."""
 

@@ -27,6 +27,7 @@ _MOST_REMEMBERED = 20_000
 _MOST_LINES = 100
 _LONGEST_KEY = 200
 _PER_CALL = 500
+_PERSON = b"quiesce sessions"
 
 _Note = tuple[str, str, bool, int]
 
@@ -147,4 +148,6 @@ class SessionNotes:
     def _hashed(self, session_key: str) -> str:
         from hashlib import blake2b  # noqa: PLC0415 - a command hashes nothing
 
-        return blake2b(session_key.encode("utf-8", "surrogatepass"), key=self._secret, digest_size=16).hexdigest()
+        return blake2b(
+            session_key.encode("utf-8", "surrogatepass"), key=self._secret, person=_PERSON, digest_size=16
+        ).hexdigest()

@@ -8,6 +8,7 @@ from .command_endpoints import CommandEndpoints
 from .exchange import ApiRequest, ApiResponse, problem
 from .routing import Call, Route, RoutingTable, id_of
 from .security import authorise, carries_token
+from .session_endpoints import SessionEndpoints
 from .status_endpoints import StatusEndpoints
 from .window_endpoints import WindowEndpoints
 
@@ -20,7 +21,12 @@ class MaintenanceStatusAPI:
 
     def __init__(self, service: EnhancedMaintenanceModeService) -> None:
         self._service = service
-        rooms = (StatusEndpoints(service), CommandEndpoints(service), WindowEndpoints(service))
+        rooms = (
+            StatusEndpoints(service),
+            CommandEndpoints(service),
+            WindowEndpoints(service),
+            SessionEndpoints(service),
+        )
         self._table = RoutingTable(endpoint for room in rooms for endpoint in room.endpoints())
 
     @property
