@@ -101,5 +101,5 @@ class SessionChecks:
             monotonic=runtime.clock.monotonic,
         )
         if runtime.agent is not None:
-            runtime.agent.on_turn = notes.turn
+            runtime.agent.on_turn, runtime.agent.on_stop = notes.turn, notes.flush
         return notes

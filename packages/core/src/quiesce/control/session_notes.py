@@ -73,8 +73,10 @@ class SessionNotes:
         if note in self._remembered:
             return
         self._is_tracking = True
-        if len(session_key) > _LONGEST_KEY:
+        if len(session_key) > _LONGEST_KEY or len(user_id) > _LONGEST_KEY:
             note = (self._hashed(session_key), user_id[:_LONGEST_KEY], is_admin, generation)
+            if note in self._remembered:
+                return
         if len(self._pending) >= _MOST_NOTED:
             self._has_overflowed = True
             return
@@ -91,9 +93,12 @@ class SessionNotes:
 
     def turn(self) -> None:
         """Write down what there is, once a second; for the agent's thread. Never raises."""
+        if self._monotonic() >= self._flush_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write down what there is now. Never raises."""
         now = self._monotonic()
-        if now < self._flush_at:
-            return
         self._flush_at = now + FLUSH_SECONDS
         self._write_lines()
         if not self._is_tracking:

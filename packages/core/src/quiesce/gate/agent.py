@@ -60,6 +60,8 @@ class Agent:
         """Says which jobs this process runs; must return at once."""
         self.on_turn: Callable[[], None] = lambda: None
         """Called after every turn, on this thread; must end soon, and never raises."""
+        self.on_stop: Callable[[], None] = lambda: None
+        """Called when the thread has ended; the same holds."""
         self._store = store
         self._gate = gate
         self._clock = clock
@@ -131,6 +133,7 @@ class Agent:
             self._store.wake()
             self._thread.join(_STOP_SECONDS)
             atexit.unregister(self.stop)
+            self.on_stop()
             self._gate.end_lease()
             try:
                 self._say_goodbye()
