@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import asgi, asgi_peers, cold_start, heartbeats, memory, proving, rules, visibility, wsgi, wsgi_peers
+from . import asgi, asgi_peers, cold_start, heartbeats, memory, proving, rules, sessions, visibility, wsgi, wsgi_peers
 from .field import Field, Situation
 from .harness import FULL, QUICK, Effort
 from .peers import missing
@@ -19,7 +19,7 @@ from .redis_server import private_redis
 from .report import Row, as_json, as_markdown, as_text, machine, versions
 from .stores import running_services
 
-PARTS = ("requests", "visibility", "proving", "heartbeats", "command", "memory", "rules")
+PARTS = ("requests", "visibility", "proving", "heartbeats", "command", "memory", "rules", "sessions")
 
 
 class Results:
@@ -88,6 +88,8 @@ def _measure(part: str, results: Results, *, folder: Path, redis_url: str, effor
         results.add(cold_start.measure(folder, redis_url=redis_url, effort=effort))
     elif part == "memory":
         results.add(memory.measure(folder, effort=effort))
+    elif part == "sessions":
+        results.add(sessions.measure(folder, redis_url=redis_url, effort=effort))
     else:
         results.add(rules.measure(effort=effort))
 

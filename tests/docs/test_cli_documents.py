@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quiesce import EnhancedMaintenanceModeService, Settings
+from quiesce import EnhancedMaintenanceModeService, Principal, Settings
 from quiesce.cli.program import program
 from quiesce.testing import eventually
 
@@ -19,6 +19,9 @@ COMMANDS = {
     "wait": ["--timeout", "30s"],
     "explain": ["POST", "/api/jobs"],
     "extend": ["1h"],
+    "sessions stats": [],
+    "sessions list": [],
+    "sessions end": ["--user", "bob"],
     "disable": [],
     "plugins": [],
 }
@@ -56,6 +59,8 @@ def store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EnhancedMai
     monkeypatch.setenv("MAINTENANCE_STORE_URL", f"sqlite:///{folder}/maintenance.db")
     service = EnhancedMaintenanceModeService(Settings(store_url=f"sqlite:///{folder}/maintenance.db"))
     service.start()
+    service.sessions.note_activity(Principal("bob"), "a session")
+    eventually(lambda: service.sessions.stats().users)
     yield service
     service.close()
 
@@ -66,7 +71,7 @@ def test_commands_print_the_documented_shapes(
     """Scripts read these fields: their names, and the types of their values."""
     shapes = {}
     for command, arguments in COMMANDS.items():
-        assert program.main([command, *arguments, "--json"], "quiesce", standalone_mode=False) == 0
+        assert program.main([*command.split(), *arguments, "--json"], "quiesce", standalone_mode=False) == 0
         shapes[command] = shape(json.loads(capsys.readouterr().out))
 
     expected = {command: shape(documented(root, f"`{command}`")) for command in COMMANDS}

@@ -294,3 +294,17 @@ def test_migration_howto(reader: Reader, serve_readme: Callable[[str, str], None
     assert [answer.code for answer in (done, failed, again, ended)] == [0, 1, 0, 0], failed.text + again.text
     assert "migrated" in done.text
     assert "stays open" in failed.text
+
+
+def test_logging_out_howto(reader: Reader, blocks: Mapping[str, Any]) -> None:
+    """Each command says what it has done, and what is not known is not called zero."""
+    opened, ended, one, everyone, stats, prevented, allowed = reader.type_all(blocks["docs/how-to/log-people-out.md"])
+
+    codes = [answer.code for answer in (opened, ended, one, everyone, stats, prevented, allowed)]
+    assert codes == [0] * 7, one.text + prevented.text
+    assert "count again afterwards" in opened.text
+    assert "user bob" in one.text
+    assert "everyone but admins" in everyone.text
+    assert "unknown" in stats.text
+    assert "authentication" in prevented.text
+    assert "Ended window" in allowed.text

@@ -164,6 +164,21 @@ def test_what_is_planned_has_the_documented_members(
     assert re.findall(r"`(\w+)`", outside_brackets) == list(document)
 
 
+@pytest.mark.parametrize("kind", ["stats", "session"])
+def test_sessions_have_the_documented_members(page: str, service: EnhancedMaintenanceModeService, kind: str) -> None:
+    """Scripts read them."""
+    service.store.items.put("sessions.users", {"a": b'["bob", 0]'})
+
+    told = answer(service, "GET", "/api/maintenance/sessions")
+
+    document = told["stats"] if kind == "stats" else told["sessions"][0]  # type: ignore[index]  # a list of them
+    assert isinstance(document, dict)
+    described = re.search(rf"^An? {kind} has (.*?)\n\n", page, re.DOTALL | re.MULTILINE)
+    assert described is not None
+    outside_brackets = re.sub(r"\([^)]*\)", "", described[1])
+    assert re.findall(r"`(\w+)`", outside_brackets) == list(document)
+
+
 def test_refusal_has_the_documented_members(page: str, service: EnhancedMaintenanceModeService) -> None:
     """Clients show the reason and wait as long as they are told."""
     text = section(page, "The refusal")

@@ -22,6 +22,7 @@ OPERATED_IN = {
     "docs/tutorial/first-window.md",
     "docs/how-to/deploy.md",
     "docs/how-to/let-testers-in.md",
+    "docs/how-to/log-people-out.md",
     "docs/how-to/plan-a-window.md",
     "docs/how-to/run-a-migration.md",
     "docs/how-to/test-your-application.md",

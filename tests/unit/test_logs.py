@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quiesce.logs import log_activated, log_blocked, log_deactivated, log_would_block
+from quiesce.logs import log_activated, log_blocked, log_deactivated, log_session_invalidated, log_would_block
 from quiesce.model import Decision, MaintenanceWindow, Mode, OperationType, Outcome
 from quiesce.testing.clock import NOON
 
@@ -31,12 +31,14 @@ def test_lines_are_exactly_the_guides(caplog: pytest.LogCaptureFixture) -> None:
     log_activated(reason="Database optimization", mode="normal", window_id="w", actor="admin")
     log_blocked(REFUSED, endpoint="/start_caption_generation", user="user123")
     log_activated(reason="Security incident", mode="emergency", window_id="w", actor="admin")
+    log_session_invalidated(user="user456", reason="maintenance_activation")
     log_deactivated(minutes=45, window_id="w", actor="admin")
 
     assert lines(caplog) == [
         '[MAINTENANCE] Maintenance mode activated: reason="Database optimization"',
         '[MAINTENANCE] Operation blocked: endpoint="/start_caption_generation" user="user123"',
         '[MAINTENANCE] Emergency mode activated: reason="Security incident" admin="admin"',
+        '[MAINTENANCE] Session invalidated: user="user456" reason="maintenance_activation"',
         '[MAINTENANCE] Maintenance mode deactivated: duration="45 minutes"',
     ]
     assert {record.name for record in caplog.records} == {"quiesce"}

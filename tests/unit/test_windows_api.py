@@ -33,6 +33,7 @@ WINDOW = {
     "announce": [3600, 900],
     "notify_users": False,
     "ticket": "OPS-7",
+    "sessions": "suspend",
     "schedule_id": None,
     "lease": None,
 }
@@ -48,6 +49,7 @@ EVERYTHING = {
     "announce": [900, 3600],
     "notify_users": False,
     "ticket": "OPS-7",
+    "sessions": "suspend",
     "owner": "the DBAs",
 }
 
@@ -185,10 +187,11 @@ def test_null_clears_what_a_plan_can_be_without(api: MaintenanceStatusAPI) -> No
     """There must be a way back to no estimate and to the mode's default."""
     ask(api, "POST", "windows", EVERYTHING, status=201)
 
-    names = ("allow", "announce", "duration", "operations", "ticket")
+    names = ("allow", "announce", "duration", "operations", "sessions", "ticket")
     changed = ask(api, "PATCH", "windows/db", dict.fromkeys(names))
 
     cleared = {"allowed_operations": [], "announce": [], "estimated_duration": 0, "operations": None, "ticket": ""}
+    cleared["sessions"] = "revoke"
     assert changed == {"window": {**WINDOW, **cleared}}
 
 

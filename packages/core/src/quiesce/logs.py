@@ -41,6 +41,12 @@ def log_deactivated(*, minutes: int, window_id: str, actor: str) -> None:
     logger.info("[MAINTENANCE] Maintenance mode deactivated: duration=%s", _quote(f"{minutes} minutes"), extra=extra)
 
 
+def log_session_invalidated(*, user: str, reason: str) -> None:
+    """Log that a session of this user was found to be over, and why."""
+    extra = {"user": user, "reason": reason}
+    logger.info("[MAINTENANCE] Session invalidated: user=%s reason=%s", _quote(user), _quote(reason), extra=extra)
+
+
 def _facts(decision: Decision) -> dict[str, str]:
     window_id = "" if decision.window is None else decision.window.id
     return {"operation": decision.operation.name, "window_id": window_id}

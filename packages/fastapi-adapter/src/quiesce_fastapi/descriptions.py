@@ -20,6 +20,8 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "enable": models.Changed,
     "disable": models.Changed,
     "extend": models.Changed,
+    "sessions": models.Sessions,
+    "end_sessions": models.EndedSessions,
     "windows": window_models.Agenda,
     "plan_window": window_models.Planned,
     "window": window_models.Planned,
@@ -30,6 +32,7 @@ _BODIES: dict[str, type[BaseModel]] = {
     "enable": models.Enable,
     "disable": models.Disable,
     "extend": models.Extend,
+    "end_sessions": models.EndSessions,
     "plan_window": window_models.Plan,
     "change_window": window_models.PlanChange,
 }
@@ -38,6 +41,11 @@ _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("operation", "An operation type; left out: the message about maintenance as a whole.", {"type": "string"}),
     ),
     "quiescence": (("expect", "The least number of confirmed workers.", {"type": "integer", "minimum": 0}),),
+    "sessions": (
+        ("within", "Seconds to look back for the numbers.", {"type": "integer", "minimum": 1, "default": 900}),
+        ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+        ("skip", "How many to leave out.", {"type": "integer", "minimum": 0, "maximum": 9000, "default": 0}),
+    ),
     "events": (
         ("after", "The id of an event; only those after it are told.", {"type": "string"}),
         ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),

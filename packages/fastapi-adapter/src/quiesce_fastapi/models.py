@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from .documents import Document, ModeName
-from .window_models import NextWindow, Window
+from .window_models import NextWindow, SessionPolicyName, Window
 
 
 class OpenWindow(Document):
@@ -127,6 +127,7 @@ class Enable(Document):
     notify_users: bool = True
     ticket: str | None = Field(None, max_length=500, description="A link or number.")
     overlap: bool = Field(default=False, description="Although another window of the mode is open.")
+    sessions: SessionPolicyName | None = Field(None, description="What becomes of those of everyone but admins.")
 
 
 class Disable(Document):
@@ -141,6 +142,54 @@ class Extend(Document):
 
     by: float = Field(description="Seconds.")
     window_id: str | None = None
+
+
+class SessionStats(Document):
+    """How many sessions were active within so many seconds; null is not known."""
+
+    users: int | None
+    admins: int | None
+    within: float
+    is_estimate: bool
+    is_tracked: bool
+
+
+class Session(Document):
+    """One session that was active `idle` seconds ago."""
+
+    id: str = Field(description="A keyed hash; no cookie can be made of it.")
+    user_id: str
+    is_admin: bool
+    idle: float
+    is_over: bool
+
+
+class Sessions(Document):
+    """How many sessions were active lately, and which, the one that was active last first."""
+
+    stats: SessionStats
+    sessions: list[Session]
+
+
+class EndSessions(Document):
+    """Ends the sessions of one user, or of everyone but admins: one of the two."""
+
+    user_id: str | None = Field(None, min_length=1, max_length=200)
+    all: bool = False
+
+
+class SessionsEnding(Document):
+    """Sessions of a lower generation are over."""
+
+    user_id: str | None
+    generation: int
+    at: str
+
+
+class EndedSessions(Document):
+    """What was ended."""
+
+    ended: SessionsEnding
 
 
 class Problem(BaseModel):

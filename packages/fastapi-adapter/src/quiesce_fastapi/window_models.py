@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from .documents import Document, ModeName
+
+SessionPolicyName: TypeAlias = Literal["revoke", "suspend", "keep"]
 
 
 class NextWindow(Document):
@@ -40,6 +42,7 @@ class Terms(Document):
     announce: list[float]
     notify_users: bool
     ticket: str
+    sessions: SessionPolicyName = Field(description="What becomes of those of everyone but admins.")
 
 
 class Window(Terms):
@@ -111,6 +114,7 @@ class _PlanFields(Document):
     notify_users: bool | None = Field(None, description="Whether users are told; of a new plan they are.")
     ticket: str | None = Field(None, max_length=500, description="A link or number.")
     owner: str | None = Field(None, max_length=200, description="Whose window it is; a new plan's is who asks.")
+    sessions: SessionPolicyName | None = Field(None, description="What becomes of those of everyone but admins.")
     overlap: bool = Field(default=False, description="Although another window of the mode is open or planned then.")
 
 
@@ -123,7 +127,7 @@ class Plan(_PlanFields):
 
 
 class PlanChange(_PlanFields):
-    """Changes what is given; `null` clears `allow`, `announce`, `duration`, `operations` and `ticket`."""
+    """Changes what is given; `null` clears `allow`, `announce`, `duration`, `operations`, `sessions` and `ticket`."""
 
     reason: str | None = Field(None, min_length=1, max_length=1000)
     start: str | None = Field(None, description="ISO 8601; without an offset it is local time in the zone.")

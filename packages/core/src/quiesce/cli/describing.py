@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ..model import MaintenanceWindow, Mode, QuiescenceReport, WorkerReport
+from ..model import MaintenanceWindow, Mode, QuiescenceReport, Schedule, SessionPolicy, WorkerReport
 from .terminal import format_instant, format_span
 
 _MOST_STRAGGLERS = 3
 
+_SESSIONS = {
+    SessionPolicy.REVOKE: "end, except those of admins",
+    SessionPolicy.SUSPEND: "count again afterwards; until then only those of admins do",
+    SessionPolicy.KEEP: "stay",
+}
 COLOURS = {Mode.EMERGENCY: "red", Mode.NORMAL: "yellow", Mode.TEST: "cyan"}
 TITLES = {
     Mode.EMERGENCY: "Emergency maintenance is on",
@@ -42,11 +47,18 @@ def window_lines(window: MaintenanceWindow, *, now: datetime) -> Iterator[str]:
         yield f"covers    {', '.join(sorted(window.operations))}"
     if window.allowed_operations:
         yield f"allows    {', '.join(sorted(window.allowed_operations))}"
+    if window.mode.is_enforced:
+        yield sessions_line(window)
     if window.ticket:
         yield f"ticket    {window.ticket}"
     if window.lease is not None:
         lost = "ends" if window.lease.releases else "stays"
         yield f"held by   {window.lease.holder}; if that is lost, the window {lost}"
+
+
+def sessions_line(planned: MaintenanceWindow | Schedule) -> str:
+    """Return what becomes of sessions."""
+    return f"sessions  {_SESSIONS[planned.session_policy]}"
 
 
 def count_of_workers(count: int) -> str:

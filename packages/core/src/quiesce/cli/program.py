@@ -26,6 +26,7 @@ _COMMANDS = {
     "plugins": "plugins",
     "run": "run",
     "schedule": "schedule",
+    "sessions": "sessions",
     "status": "status",
     "wait": "wait",
     "watch": "watch",

@@ -16,7 +16,7 @@ import click
 
 from ..control import EnhancedMaintenanceModeService
 from ..control.holding import HeldWindow
-from ..model import Mode, NoOpenWindowError, QuiescenceReport, StoreError
+from ..model import Mode, NoOpenWindowError, QuiescenceReport, SessionPolicy, StoreError
 from ..web.documents import quiescence_document, window_document
 from .child import attend, cannot_execute, describe_end, find_program
 from .connection import Connection, connected, who_asks
@@ -46,6 +46,11 @@ _PLAIN_WORD = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*")
 @click.option("--block", "operations", multiple=True, metavar="TYPE", help="A type of operation to cover; repeatable.")
 @click.option("--allow", multiple=True, metavar="TYPE", help="A type that passes all the same; repeatable.")
 @click.option("--ticket", metavar="TEXT", default="", help="A link or number.")
+@click.option(
+    "--sessions",
+    type=click.Choice([str(policy) for policy in SessionPolicy]),
+    help="What becomes of the sessions of everyone but admins. [default: keep]",
+)
 @click.option("--overlap", is_flag=True, help="Open it although another window of the mode is open.")
 @click.option("--no-notify", is_flag=True, help="Do not tell users.")
 @click.option(

@@ -10,10 +10,10 @@ import click
 
 from ..control.plan_fields import PlanFields
 from ..control.schedule import Agenda
-from ..model import MaintenanceWindow, Mode, Schedule
+from ..model import MaintenanceWindow, Mode, Schedule, SessionPolicy
 from ..web.documents import schedule_document, window_document
 from .connection import Connection, connected, who_asks
-from .describing import window_lines
+from .describing import sessions_line, window_lines
 from .failures import EXIT_INVALID
 from .terminal import format_instant, format_span
 from .values import Duration
@@ -35,6 +35,11 @@ _FIELDS = (
         "--announce", multiple=True, type=Duration(), help="How long before the start to announce it; repeatable."
     ),
     click.option("--ticket", metavar="TEXT", help="A link or number."),
+    click.option(
+        "--sessions",
+        type=click.Choice([str(policy) for policy in SessionPolicy]),
+        help="What becomes of the sessions of everyone but admins. [default: revoke; keep with --block]",
+    ),
     click.option("--owner", metavar="NAME", help="Whose window it is. [default: you]"),
     click.option("--notify/--no-notify", "notify_users", default=None, help="Whether users are told. [default: yes]"),
     click.option("--overlap", is_flag=True, help="Although another window of the mode is open or planned then."),
@@ -172,6 +177,7 @@ def _schedule_lines(rule: Schedule, *, now: datetime) -> Iterator[str]:
         yield f"covers    {', '.join(sorted(rule.operations))}"
     if rule.allowed_operations:
         yield f"allows    {', '.join(sorted(rule.allowed_operations))}"
+    yield sessions_line(rule)
     if rule.ticket:
         yield f"ticket    {rule.ticket}"
     coming = [start for start in rule.occurrences if start > now]

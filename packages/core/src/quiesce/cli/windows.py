@@ -16,6 +16,7 @@ from ..model import (
     MaintenanceWindow,
     Mode,
     QuiescenceReport,
+    SessionPolicy,
     StoreError,
     StoreURLError,
     WindowOpenError,
@@ -44,6 +45,11 @@ _ALL = "all"
 @click.option("--block", "operations", multiple=True, metavar="TYPE", help="A type of operation to cover; repeatable.")
 @click.option("--allow", multiple=True, metavar="TYPE", help="A type that passes all the same; repeatable.")
 @click.option("--ticket", metavar="TEXT", default="", help="A link or number.")
+@click.option(
+    "--sessions",
+    type=click.Choice([str(policy) for policy in SessionPolicy]),
+    help="What becomes of the sessions of everyone but admins. [default: revoke; keep with --block]",
+)
 @click.option("--overlap", is_flag=True, help="Open it although another window of the mode is open.")
 @click.option("--wait", "limit", type=Duration(may_be_zero=True), help="Wait so long for the proof of quiescence.")
 @click.option(

@@ -41,6 +41,13 @@ class EnableCommand:
     sessions: SessionPolicy | None = None
 
 
+def sessions_of(mode: Mode, asked: SessionPolicy | None, *, emergencies_end_sessions: bool) -> SessionPolicy | None:
+    """Return what a window is to do to sessions: an emergency may keep them, if nothing is said."""
+    if asked is None and mode is Mode.EMERGENCY and not emergencies_end_sessions:
+        return SessionPolicy.KEEP
+    return asked
+
+
 def open_window(state: MaintenanceState, command: EnableCommand, *, now: datetime) -> MaintenanceWindow:
     """Return the window to add.
 

@@ -9,7 +9,7 @@ from ..model import OperationType
 from ..settings import Settings
 from ..stores import Store
 from .jobs import JobTracker
-from .runtime import Runtime
+from .runtime import Runtime, settings_of
 from .writing import CommandWriter
 
 if TYPE_CHECKING:
@@ -46,12 +46,8 @@ class ServiceParts:
         clock: Clock | None = None,
         framework: str = "python",
     ) -> None:
-        if config is None:
-            settings = Settings.load()
-        else:
-            settings = config if isinstance(config, Settings) else Settings.from_config(config)
         self._runtime = Runtime(
-            settings, clock=clock or SystemClock(), store=store, plugins=plugins, framework=framework
+            settings_of(config), clock=clock or SystemClock(), store=store, plugins=plugins, framework=framework
         )
         self._writer = CommandWriter(self._runtime)
         self._sessions: MaintenanceSessionManager | None = None
@@ -114,10 +110,10 @@ class ServiceParts:
     @property
     def sessions(self) -> MaintenanceSessionManager:
         """The sessions of the application's users."""
-        from .sessions import MaintenanceSessionManager  # noqa: PLC0415 - for adapters that know sessions
+        from .sessions import MaintenanceSessionManager  # noqa: PLC0415 - for those who ask about sessions
 
         if self._sessions is None:
-            self._sessions = MaintenanceSessionManager(self._runtime, writer=self._writer)
+            self._sessions = MaintenanceSessionManager(runtime=self._runtime, writer=self._writer)
         return self._sessions
 
     def on_change(self, listener: Listener) -> None:

@@ -139,6 +139,17 @@ class Runtime:
         self.store.close()
 
 
+def settings_of(config: object | None) -> Settings:
+    """Return the settings that an application's configuration stands for; ``None``: those of the environment.
+
+    Raises:
+        SettingsError: settings are wrong; every fault is listed.
+    """
+    if config is None:
+        return Settings.load()
+    return config if isinstance(config, Settings) else Settings.from_config(config)
+
+
 class _LatePlugins:
     """Loads the plugins only when a store's address asks for one."""
 

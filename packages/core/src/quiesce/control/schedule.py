@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Unpack
 
 from ..model import EventKind, InvalidValueError, MaintenanceState, MaintenanceWindow, Mode, Schedule
-from .commands import with_windows
+from .commands import sessions_of, with_windows
 from .journal import Journal, describe_opening
 from .plan_fields import PlanFields, checked_plan, plan_of
 from .planning import (
@@ -100,6 +100,7 @@ class MaintenanceSchedule:
             check_operations=self._writer.check_operations,
             default_length=self._runtime.settings.default_timeout,
         )
+        plan = self._with_sessions(plan)
 
         def change(state: MaintenanceState, now: datetime, journal: Journal) -> MaintenanceState:
             check_id_is_free(state, plan.id)
@@ -169,6 +170,7 @@ class MaintenanceSchedule:
         def change(state: MaintenanceState, now: datetime, journal: Journal) -> MaintenanceState:
             planned = find_planned(state, plan_id, now=now)
             plan = checked_plan(plan_of(planned), fields, check_operations=self._writer.check_operations)
+            plan = self._with_sessions(plan)
             if bool(plan.rule) != isinstance(planned, Schedule):
                 raise InvalidValueError("rrule", "cannot be given to a single window, or taken from a schedule")
             changed: MaintenanceWindow | Schedule
@@ -179,6 +181,10 @@ class MaintenanceSchedule:
             return _place(state, changed, journal=journal, now=now, overlap=overlap, kind=EventKind.CHANGED)
 
         return find(self._writer.commit(change, actor=actor, source=source, adds=True), plan_id)
+
+    def _with_sessions(self, plan: Plan) -> Plan:
+        ends = self._runtime.settings.emergency_session_cleanup
+        return replace(plan, sessions=sessions_of(plan.mode, plan.sessions, emergencies_end_sessions=ends))
 
 
 def _place(

@@ -18,7 +18,7 @@ from ..model import (
     SessionPolicy,
     WorkerReport,
 )
-from .commands import EnableCommand
+from .commands import EnableCommand, sessions_of
 from .journal import Journal
 from .questions import ServiceQuestions
 from .roster import forget_worker
@@ -72,8 +72,9 @@ class EnhancedMaintenanceModeService(ServiceQuestions):
             notify_users: whether users are told.
             ticket: a link or number.
             overlap: open it although another window of this mode is open.
-            sessions: ``revoke``, ``suspend`` or ``keep`` those of everyone but admins; ``None``: revoke,
-                or keep them if only chosen operations are covered.
+            sessions: ``revoke``, ``suspend`` or ``keep`` those of everyone but admins; ``None``: revoke, or keep
+                them if only chosen operations are covered, or in an emergency if
+                ``EMERGENCY_MODE_SESSION_CLEANUP`` is false.
             lease: for a program that holds the window; see ``hold``.
 
         Raises:
@@ -81,9 +82,10 @@ class EnhancedMaintenanceModeService(ServiceQuestions):
             WindowOpenError: a window of this mode is open already, and no overlap was asked for.
             StoreError: the store does not answer.
         """
+        checked_mode = check_mode(mode)
         command = EnableCommand(
             window_id=os.urandom(4).hex(),
-            mode=check_mode(mode),
+            mode=checked_mode,
             reason=check_reason(reason),
             owner=check_actor(actor),
             duration=check_duration("duration", duration),
@@ -95,7 +97,11 @@ class EnhancedMaintenanceModeService(ServiceQuestions):
             ticket=check_ticket(ticket),
             lease=None if lease is None else check_lease(lease),
             may_overlap=overlap,
-            sessions=check_session_policy(sessions),
+            sessions=sessions_of(
+                checked_mode,
+                check_session_policy(sessions),
+                emergencies_end_sessions=self.settings.emergency_session_cleanup,
+            ),
         )
 
         keep = self.settings.cleanup_interval

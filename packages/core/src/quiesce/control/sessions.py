@@ -2,63 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from ..gate.sessions import SessionJudge
-from ..model import Decision, MaintenanceState, Principal, SessionEpoch, SessionVerdict
+from ..clock import SystemClock
+from ..model import (
+    ActiveSession,
+    InvalidValueError,
+    MaintenanceState,
+    MaintenanceWindow,
+    Mode,
+    NoOpenWindowError,
+    OperationType,
+    SessionEpoch,
+    SessionHealth,
+    SessionPolicy,
+    SessionStats,
+    StoreError,
+    WindowOpenError,
+    effective,
+)
+from .commands import EnableCommand
 from .journal import Journal
-from .runtime import Runtime
-from .validation import check_actor, check_user
+from .runtime import Runtime, settings_of
+from .session_checks import SessionChecks
+from .session_index import MOST_LISTED, SessionIndex
+from .validation import check_actor, check_duration, check_reason, check_user
+from .window_changes import enabled, ended
 from .writing import CommandWriter
 
+LATELY = timedelta(minutes=15)
+"""Within which a session counts as active, unless something else is asked for."""
 
-class MaintenanceSessionManager:
-    """Reached as ``service.sessions``; the first four are for adapters, about each request, and do no I/O."""
+_LOGINS = frozenset({OperationType.AUTHENTICATION.name})
 
-    def __init__(self, runtime: Runtime, *, writer: CommandWriter) -> None:
-        self._runtime = runtime
-        self._writer = writer
-        self._judge = SessionJudge(runtime.gate)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether every session counts and everybody may log in, so that nobody need look at one."""
-        return self._judge.is_idle
+class MaintenanceSessionManager(SessionChecks):
+    """Ends sessions, counts them, and says which count; reached as ``service.sessions``, or made from a configuration.
 
-    @property
-    def generation(self) -> int:
-        """What a session is stamped with when somebody logs in; 0 need not be written down."""
-        return self._judge.generation
+    Args:
+        config: as of ``EnhancedMaintenanceModeService``; for one that is not reached by a service. Close it then.
+        runtime: of the service.
+        writer: of the service.
+    """
 
-    def must_be_judged(self, stamp: int) -> bool:
-        """Whether it depends on whose it is if a session with this stamp counts; one without a stamp has 0."""
-        return self._judge.must_be_judged(stamp)
-
-    def token_counts(self, *, stamp: int | None = None, issued_at: datetime | None = None) -> bool:
-        """Whether a token counts whosever it is, so that nobody need be asked; what it says need not be verified yet.
-
-        Args:
-            stamp: the generation in it; ``None``: it has none, and the time of its issue decides.
-            issued_at: when it was issued (UTC); ``None``: not known.
-        """
-        return self._judge.token_counts(stamp=stamp, issued_at=issued_at)
-
-    def judge(
-        self, principal: Principal, *, stamp: int | None = None, issued_at: datetime | None = None
-    ) -> SessionVerdict:
-        """Return what is true of a session or token of this user now; one of an admin always counts.
-
-        Args:
-            principal: as the application says at this moment.
-            stamp: the generation in it; ``None``: it has none, and the time of its issue decides.
-            issued_at: when it was issued (UTC); ``None``: ``principal.authenticated_at``.
-        """
-        return self._judge.judge(principal, stamp=stamp, issued_at=issued_at)
-
-    def refuse_login(self, principal: Principal, *, path: str) -> Decision | None:
-        """Return the counted refusal of somebody who has just logged in, or ``None``: they may."""
-        return self._judge.refuse_login(principal, path=path)
+    def __init__(
+        self, config: object | None = None, *, runtime: Runtime | None = None, writer: CommandWriter | None = None
+    ) -> None:
+        runtime = runtime or Runtime(settings_of(config), clock=SystemClock(), framework="python")
+        super().__init__(runtime)
+        self._writer = writer or CommandWriter(runtime)
+        self._index = SessionIndex(runtime.store.items)
 
     def invalidate(self, *, user_id: str | None = None, actor: str, source: str = "api") -> SessionEpoch:
         """End the sessions of everyone but admins, or of one user; return the epoch in which they are over.
@@ -84,3 +79,132 @@ class MaintenanceSessionManager:
             return replace(state, sessions=sessions)
 
         return self._writer.commit(change, actor=check_actor(actor), source=source, adds=True).sessions
+
+    def end_user(self, user_id: str, *, actor: str, source: str = "api") -> SessionEpoch:
+        """End the sessions of one user; of an admin they go on, as long as the application says that they are one."""
+        return self.invalidate(user_id=user_id, actor=actor, source=source)
+
+    def prevent_logins(
+        self, *, reason: str, timeout: timedelta | float | None = None, actor: str, source: str = "api"
+    ) -> MaintenanceWindow:
+        """Let nobody but admins log in, and leave everything else alone; return the window that does it.
+
+        Args:
+            reason: what users and the audit trail are told.
+            timeout: after which it is over by itself; ``MAINTENANCE_DEFAULT_TIMEOUT`` unless given.
+            actor: who asks.
+            source: through what.
+
+        Raises:
+            InvalidValueError: something asked for is not valid.
+            WindowOpenError: a window that does just that is open already.
+            StoreError: the store does not answer.
+        """
+        settings = self._runtime.settings
+        command = EnableCommand(
+            window_id=os.urandom(4).hex(),
+            mode=Mode.NORMAL,
+            reason=check_reason(reason),
+            owner=check_actor(actor),
+            duration=None,
+            timeout=check_duration("timeout", timeout),
+            default_timeout=settings.default_timeout,
+            operations=_LOGINS,
+            notify_users=True,
+            may_overlap=True,
+            sessions=SessionPolicy.KEEP,
+        )
+
+        def change(state: MaintenanceState, now: datetime, journal: Journal) -> MaintenanceState:
+            for window in _login_windows(state, now):
+                raise WindowOpenError(
+                    f"logins are prevented already, by window {window.id}: {window.reason}", window.id
+                )
+            return enabled(state, command, now=now, journal=journal, keep_ended=settings.cleanup_interval)
+
+        state = self._writer.commit(change, actor=command.owner, source=source, adds=True)
+        return next(window for window in state.windows if window.id == command.window_id)
+
+    def restore_logins(self, *, actor: str, source: str = "api") -> tuple[MaintenanceWindow, ...]:
+        """End the windows that prevent logins and do nothing else; return them.
+
+        Raises:
+            NoOpenWindowError: there is none; says which other window refuses logins, if one does.
+            StoreError: the store does not answer.
+        """
+        ids: list[str] = []
+
+        def change(state: MaintenanceState, now: datetime, journal: Journal) -> MaintenanceState:
+            ids[:] = [window.id for window in _login_windows(state, now)]
+            if not ids:
+                refusing = effective(state, now).refusing_logins
+                other = "" if refusing is None else f"; {refusing.mode} window {refusing.id} refuses them: disable it"
+                raise NoOpenWindowError(f"no window is open that only prevents logins{other}")
+            for id_ in ids:
+                state, _ = ended(state, window_id=id_, end_all=False, now=now, journal=journal)
+            return state
+
+        state = self._writer.commit(change, actor=check_actor(actor), source=source)
+        return tuple(window for window in state.windows if window.id in ids)
+
+    def stats(self, *, within: timedelta | float = LATELY) -> SessionStats:
+        """Return how many sessions of users and of admins were active within this span, as the index has it.
+
+        Raises:
+            InvalidValueError: the span is not valid.
+            StoreError: the store does not answer.
+        """
+        span = check_duration("within", within) or LATELY
+        epoch = self._runtime.committer.load().sessions
+        return self._index.stats(epoch, now=self._runtime.clock.now(), within=span)
+
+    def list(self, *, limit: int = 100, skip: int = 0) -> tuple[ActiveSession, ...]:
+        """Return the sessions of the index, the one that was active last first; those that were ended are marked.
+
+        Args:
+            limit: at most so many; up to 1,000.
+            skip: leave out so many; the list reaches back 10,000.
+
+        Raises:
+            InvalidValueError: a number is out of range.
+            StoreError: the store does not answer.
+        """
+        if not 1 <= limit <= 1000:
+            raise InvalidValueError("limit", "must be a number of sessions from 1 to 1000")
+        if not 0 <= skip <= MOST_LISTED - limit:
+            raise InvalidValueError("skip", f"must be 0 or more, and end with the limit at {MOST_LISTED}")
+        return self._index.list(self._runtime.committer.load().sessions, limit=limit, skip=skip)
+
+    def health_check(self) -> SessionHealth:
+        """Return whether the store answers, and what is known then; never raises for a store out of reach."""
+        store = self._runtime.store
+        is_stale = self._runtime.agent is not None and self._runtime.gate.is_stale
+        try:
+            epoch = self._runtime.committer.load().sessions
+            return SessionHealth(
+                is_ok=True,
+                store=store.url,
+                generation=epoch.generation,
+                valid_after=epoch.valid_after,
+                indexed=self._index.count(),
+                is_tracked=self._index.is_tracked(),
+                is_stale=is_stale,
+            )
+        except StoreError as exc:
+            return SessionHealth(is_ok=False, store=store.url, problem=str(exc), is_stale=is_stale)
+
+    def close(self) -> None:
+        """Release the store; only for a manager that was made from a configuration."""
+        self._runtime.close()
+
+
+def _login_windows(state: MaintenanceState, now: datetime) -> list[MaintenanceWindow]:
+    """Return what is open to prevent logins, and for nothing else."""
+    return [
+        window
+        for window in effective(state, now).windows
+        if window.mode is Mode.NORMAL
+        and window.operations == _LOGINS
+        and window.session_policy is SessionPolicy.KEEP
+        and window.lease is None
+    ]

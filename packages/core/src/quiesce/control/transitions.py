@@ -71,7 +71,7 @@ def with_session_policy(state: MaintenanceState, window: MaintenanceWindow, *, a
     """Return the state in which a window that has started did to sessions what it does to them."""
     if not window.mode.is_enforced or window.session_policy is not SessionPolicy.REVOKE:
         return state
-    return replace(state, sessions=state.sessions.revoked(at=at))
+    return replace(state, sessions=state.sessions.revoked(at=at, window_id=window.id))
 
 
 def _due(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..gate import Agent, Board, Gate, Policy
 from .lifecycle import Lifecycle
 from .proof import prove
+from .session_upkeep import SessionUpkeep
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -50,15 +51,25 @@ class Worker:
             is_quiet=lambda: prove(runtime, expected_workers=1).quiesced,
             renewals=runtime.store.lease_renewals,
         )
+        self._sessions = SessionUpkeep(
+            plugins=runtime.plugins,
+            commit=runtime.committer.commit,
+            items=runtime.store.items,
+            clock=runtime.clock,
+            interval=settings.cleanup_interval,
+        )
         self.agent.on_lead = self._lead
         self.agent.count_jobs = runtime.count_jobs
 
     def stop(self) -> None:
         """Let what runs come to its end, and take this process off the list of workers."""
         self._lifecycle.stop()
+        self._sessions.stop()
         self.agent.stop()
 
     def _lead(self) -> None:
         registered = self.agent.worker
         if registered is not None:
-            self._lifecycle.step(self.gate.snapshot.state, actor=f"worker:{registered.id}")
+            state, actor = self.gate.snapshot.state, f"worker:{registered.id}"
+            self._lifecycle.step(state, actor=actor)
+            self._sessions.step(state, actor=actor)

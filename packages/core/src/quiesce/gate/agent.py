@@ -58,6 +58,10 @@ class Agent:
         """Called once a heartbeat in the one worker that leads; must return at once."""
         self.count_jobs: Callable[[], Mapping[str, int]] = dict
         """Says which jobs this process runs; must return at once."""
+        self.on_turn: Callable[[], None] = lambda: None
+        """Called after every turn, on this thread; must end soon, and never raises."""
+        self.on_stop: Callable[[], None] = lambda: None
+        """Called when the thread has ended; the same holds."""
         self._store = store
         self._gate = gate
         self._clock = clock
@@ -129,6 +133,7 @@ class Agent:
             self._store.wake()
             self._thread.join(_STOP_SECONDS)
             atexit.unregister(self.stop)
+            self.on_stop()
             self._gate.end_lease()
             try:
                 self._say_goodbye()
@@ -155,6 +160,7 @@ class Agent:
                 logger.exception("store %s failed in an unforeseen way", self._store.url)
                 self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
             self.listeners.tell(self._gate.snapshot)
+            self.on_turn()
             if leads and self.on_lead is not None:
                 self.on_lead()
             change = self._store.wait_for_change(timeout_seconds=POLL_SECONDS)

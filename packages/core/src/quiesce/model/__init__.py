@@ -36,6 +36,7 @@ from .records import AuditRecord, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
 from .schedules import Schedule
+from .session_reports import ActiveSession, SessionHealth, SessionStats
 from .sessions import SessionEpoch, SessionInvalidation, SessionPolicy, SessionVerdict, UserRevocation
 from .state import MOST_COMMITS, EffectiveMaintenance, MaintenanceState, effective
 from .windows import MaintenanceWindow
@@ -46,6 +47,7 @@ __all__ = [
     "MOST_COMMITS",
     "WEBSOCKET",
     "Acknowledgement",
+    "ActiveSession",
     "AmbiguousWindowError",
     "AuditRecord",
     "BoardError",
@@ -86,8 +88,10 @@ __all__ = [
     "RuleKind",
     "Schedule",
     "SessionEpoch",
+    "SessionHealth",
     "SessionInvalidation",
     "SessionPolicy",
+    "SessionStats",
     "SessionVerdict",
     "SettingsError",
     "StoreCorruptError",

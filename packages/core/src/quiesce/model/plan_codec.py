@@ -86,17 +86,18 @@ def schedule_of(raw: Any) -> Schedule:
 def epoch_members(epoch: SessionEpoch) -> list[Any]:
     """Return the epoch of sessions as what JSON can hold."""
     users = [[user.user_id, user.generation, time_text(user.at)] for user in epoch.users]
-    return [epoch.generation, epoch.valid_from, time_text(epoch.valid_after), users]
+    return [epoch.generation, epoch.valid_from, time_text(epoch.valid_after), users, epoch.window_id]
 
 
 def epoch_of(raw: Any) -> SessionEpoch:
     """Return the epoch of these members; may raise what comes of wrong ones."""
-    generation, valid_from, valid_after, users = raw
+    generation, valid_from, valid_after, users, window_id = raw
     return SessionEpoch(
         int(generation),
         int(valid_from),
         _time_or_none(valid_after),
         tuple(UserRevocation(str(user_id), int(number), time_of(at)) for user_id, number, at in users),
+        None if window_id is None else str(window_id),
     )
 
 

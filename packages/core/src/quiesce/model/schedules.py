@@ -58,6 +58,11 @@ class Schedule:
     created_in: str = ""
     sessions: SessionPolicy | None = None
 
+    @property
+    def session_policy(self) -> SessionPolicy:
+        """What each window does to sessions, also where it was left to it."""
+        return self.window(datetime.min.replace(tzinfo=UTC)).session_policy
+
     def window_id(self, start: datetime) -> str:
         """Return the id of the window that starts then: the same in every process."""
         return f"{self.id}.{start.astimezone(UTC):%Y%m%dT%H%M%SZ}"

@@ -62,17 +62,19 @@ class SessionEpoch:
         valid_from: sessions of a lower generation are over, whosever they are.
         valid_after: when that was decided (UTC); ``None``: never.
         users: single users whose sessions were ended since, the oldest first.
+        window_id: the window that ended everyone's; ``None``: an operator's own command, or nobody has.
     """
 
     generation: int = 0
     valid_from: int = 0
     valid_after: datetime | None = None
     users: tuple[UserRevocation, ...] = ()
+    window_id: str | None = None
 
-    def revoked(self, *, at: datetime) -> SessionEpoch:
-        """Return the epoch in which every session of today is over."""
+    def revoked(self, *, at: datetime, window_id: str | None = None) -> SessionEpoch:
+        """Return the epoch in which every session of today is over, because of this window if there is one."""
         generation = self.generation + 1
-        return SessionEpoch(generation, generation, at)
+        return SessionEpoch(generation, generation, at, window_id=window_id)
 
     def revoked_for(self, user_id: str, *, at: datetime) -> SessionEpoch:
         """Return the epoch in which this user's sessions of today are over.
@@ -104,6 +106,15 @@ class SessionEpoch:
             return False
         ended = {user.user_id: user.generation for user in self.users}
         return all(max(self.valid_from, ended.get(user.user_id, 0)) >= user.generation for user in other.users)
+
+    def invalidations(self, *, above: int = 0) -> tuple[SessionInvalidation, ...]:
+        """Return what was ended after this generation, the oldest first."""
+        found = [
+            SessionInvalidation(generation=user.generation, at=user.at, user_id=user.user_id) for user in self.users
+        ]
+        if self.valid_after is not None:
+            found.append(SessionInvalidation(generation=self.valid_from, at=self.valid_after, window_id=self.window_id))
+        return tuple(sorted((each for each in found if each.generation > above), key=lambda each: each.generation))
 
     def may_be_over(self, stamp: int) -> bool:
         """Whether a session of this generation is over, or would be if it were a certain user's."""

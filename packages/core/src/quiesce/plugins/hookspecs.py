@@ -91,11 +91,12 @@ def on_session_invalidate(invalidation: SessionInvalidation) -> None:
     They do not count any more whatever this does: it only clears up.
 
     When: after the commit that ended them, once in the cluster, by its leading agent; again after the leader died
-        halfway, so be idempotent.
+        halfway, so be idempotent. Of several revocations of everyone's sessions only the last is told.
     Thread: one of its own, for this call; it may block for an hour at most.
     Return: nothing; ``None`` or any other value is ignored.
     Stops: never, every plugin is called, in parallel.
-    Raises: recorded as this plugin's failure; the sessions are over all the same. So is a time-out.
+    Raises: recorded as this plugin's failure, and tried again, later and later; the sessions are over all the same. So
+        is a time-out.
     """
 
 

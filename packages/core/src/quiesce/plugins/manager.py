@@ -132,10 +132,12 @@ class PluginManager:
         return tuple(impl.plugin_name for impl in self._implementations(hook))
 
     def on_session_invalidate(
-        self, invalidation: SessionInvalidation, *, timeout_seconds: float
+        self, invalidation: SessionInvalidation, *, timeout_seconds: float, only: str | None = None
     ) -> tuple[HookResult, ...]:
-        """Tell every plugin of sessions that are over; never raises, ends soon after the timeout."""
+        """Tell every plugin, or only the one named, of sessions that are over; never raises, ends after the timeout."""
         calls = self._calls("on_session_invalidate", invalidation=invalidation)
+        if only is not None:
+            calls = [call for call in calls if call[0] == only]
         return call_all(calls, hook="on_session_invalidate", timeout_seconds=timeout_seconds)
 
     def job_counts(self, *, timeout_seconds: float) -> tuple[HookResult, ...]:

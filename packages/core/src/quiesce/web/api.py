@@ -9,6 +9,7 @@ from .exchange import ApiRequest, ApiResponse, problem
 from .pass_endpoints import PassEndpoints
 from .routing import Call, Route, RoutingTable, id_of
 from .security import authorise, carries_token
+from .session_endpoints import SessionEndpoints
 from .status_endpoints import StatusEndpoints
 from .window_endpoints import WindowEndpoints
 
@@ -26,6 +27,7 @@ class MaintenanceStatusAPI:
             CommandEndpoints(service),
             WindowEndpoints(service),
             PassEndpoints(service),
+            SessionEndpoints(service),
         )
         self._table = RoutingTable(endpoint for room in rooms for endpoint in room.endpoints())
 

@@ -21,6 +21,7 @@ _ENABLE: FieldTypes = {
     "notify_users": bool,
     "ticket": str,
     "overlap": bool,
+    "sessions": str,
 }
 
 

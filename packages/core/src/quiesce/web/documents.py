@@ -133,6 +133,7 @@ def _terms(planned: MaintenanceWindow | Schedule) -> dict[str, Any]:
         "announce": [before.total_seconds() for before in planned.announce],
         "notify_users": planned.notify_users,
         "ticket": planned.ticket,
+        "sessions": str(planned.session_policy),
     }
 
 

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..control import EnhancedMaintenanceModeService
-from ..model import InvalidValueError, MaintenanceWindow, OperationType, Outcome
+from ..model import MaintenanceWindow, OperationType, Outcome
 from .documents import event_document, format_time, quiescence_document, status_document
 from .exchange import ApiResponse, json_response
+from .queries import read_number
 from .routing import HEALTH_PATH, PREFIX, Call, Endpoint, Route
 
 _MOST_EVENTS = 1000
@@ -90,20 +91,13 @@ class StatusEndpoints:
         )
 
     def _quiescence(self, call: Call) -> ApiResponse:
-        expected = _number(call, "expect", default=1, least=0, most=999_999, what="a number of workers")
+        expected = read_number(call, "expect", default=1, least=0, most=999_999, what="a number of workers")
         return json_response(quiescence_document(self._service.quiescence(expected_workers=expected)))
 
     def _events(self, call: Call) -> ApiResponse:
-        limit = _number(call, "limit", default=100, least=1, most=_MOST_EVENTS, what="a number of events")
+        limit = read_number(call, "limit", default=100, least=1, most=_MOST_EVENTS, what="a number of events")
         events = self._service.store.events(after=call.request.query.get("after", ""), limit=limit)
         return json_response({"events": [event_document(event) for event in events]})
-
-
-def _number(call: Call, name: str, *, default: int, least: int, most: int, what: str) -> int:
-    given = call.request.query.get(name, str(default))
-    if not (given.isascii() and given.isdigit() and len(given) <= 6 and least <= int(given) <= most):
-        raise InvalidValueError(name, f"must be {what} from {least} to {most}")
-    return int(given)
 
 
 def _blocked_since(windows: list[MaintenanceWindow], operation: OperationType) -> str:

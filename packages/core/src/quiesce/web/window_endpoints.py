@@ -27,9 +27,17 @@ _PLAN: FieldTypes = {
     "notify_users": bool,
     "ticket": str,
     "owner": str,
+    "sessions": str,
     "overlap": bool,
 }
-_CLEARED: Mapping[str, Any] = {"allow": None, "announce": (), "duration": None, "operations": None, "ticket": ""}
+_CLEARED: Mapping[str, Any] = {
+    "allow": None,
+    "announce": (),
+    "duration": None,
+    "operations": None,
+    "sessions": None,
+    "ticket": "",
+}
 """What a plan can be without, and what stands for that; elsewhere ``null`` leaves things as they are."""
 
 
