@@ -24,17 +24,8 @@ EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
-    *(
-        "flask-login",
-        "flask-session",
-        "gunicorn",
-        "httpbin",
-        "httpx",
-        "simple-repository-server",
-        "uvicorn",
-        "websockets",
-        "wsproto",
-    ),
+    *("flask-login", "flask-session", "gunicorn", "httpbin", "httpx"),
+    *("simple-repository-server", "uvicorn", "websockets", "wsproto"),
 )
 DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")
 CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")

@@ -48,6 +48,8 @@ def log_in() -> str:
         flask_login.login_user(User(user), remember="remember" in flask.request.form)
     else:
         flask.session["user"] = user
+    if flask.current_app.config["KIND"] == "server":  # against session fixation, as its documentation says
+        flask.current_app.session_interface.regenerate(flask.session)  # type: ignore[attr-defined]  # Flask-Session's
     return user
 
 

@@ -7,7 +7,9 @@ in flight saves its session once more after that was deleted.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import Flask, Response, request
 from flask.sessions import SessionMixin
@@ -44,6 +46,8 @@ class _Visit:
         is_known: whether anybody was asked.
         by_header: the principal is known by ``Authorization``, not by the session.
         aside: the session that does not count for now.
+        sid: names what is stored of the session, if it is kept on a server and nobody may log in.
+        content: of that session.
     """
 
     generation: int
@@ -52,6 +56,8 @@ class _Visit:
     is_known: bool = True
     by_header: bool = False
     aside: SessionMixin | None = None
+    sid: str | None = None
+    content: Mapping[str, Any] | None = None
 
 
 def install_session_control(
@@ -97,14 +103,23 @@ class _SessionControl:
         remembered = remembered_stamp(session)
         stamp = _stamp_of(session) if remembered is None else remembered
         try:
-            if not session and remembered is None:
-                return self._judge_header()
-            if remembered is None and not self._is_refusing and not self._sessions.must_be_judged(stamp):
-                return _Visit(self._sessions.generation, stamp, is_known=False), None
-            return self._judge_session(session, stamp, is_remembered=remembered is not None)
+            visit, answer = self._judge(session, stamp, is_remembered=remembered is not None)
         finally:
             # The answer to whoever stays does not depend on who they are, as long as the view does not look.
             session.accessed = was_accessed
+        if visit is not None and visit.aside is None and session and self._is_refusing and hasattr(session, "sid"):
+            visit = replace(visit, content=dict(session), sid=session.sid)
+        return visit, answer
+
+    def _judge(
+        self, session: SessionMixin, stamp: int, *, is_remembered: bool
+    ) -> tuple[_Visit | None, Response | None]:
+        if not is_remembered:
+            if not session:
+                return self._judge_header()
+            if not self._is_refusing and not self._sessions.must_be_judged(stamp):
+                return _Visit(self._sessions.generation, stamp, is_known=False), None
+        return self._judge_session(session, stamp, is_remembered=is_remembered)
 
     def _judge_session(
         self, session: SessionMixin, stamp: int, *, is_remembered: bool
@@ -164,7 +179,7 @@ class _SessionControl:
             if principal is not None and _has_logged_in(visit, session, principal):
                 decision = self._sessions.refuse_login(principal, path=path_of(request.environ))
                 if decision is not None:
-                    return self._undo_login(session, response, decision)
+                    return self._undo_login(visit, response, decision)
                 if visit.aside is not None:
                     take_over(visit.aside)
                 self._stamp(opened_session(), principal, visit)
@@ -182,8 +197,15 @@ class _SessionControl:
             # Whoever is let in only for being an admin is judged at each request, and is out as soon as they are none.
             del session[STAMP]
 
-    def _undo_login(self, session: SessionMixin, response: Response, decision: Decision) -> Response:
-        set_aside(session)
+    def _undo_login(self, visit: _Visit, response: Response, decision: Decision) -> Response:
+        session = opened_session()
+        if visit.content is not None and getattr(session, "sid", None) != visit.sid:
+            # The view gave it another name, as it should at a log-in, and what was stored under the first is deleted.
+            session.clear()
+            session.update(visit.content)
+            session.sid = visit.sid  # type: ignore[attr-defined]  # as Flask-Session's sessions have it
+        else:
+            set_aside(session)
         ignore_user()
         response.close()
         refusal = self._render(decision)
