@@ -24,7 +24,7 @@ EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
-    *("fastapi-users", "gunicorn", "httpbin", "httpx", "pyjwt", "python-multipart"),
+    *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "pyjwt", "python-multipart"),
     *("simple-repository-server", "uvicorn", "websockets", "wsproto"),
 )
 DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")

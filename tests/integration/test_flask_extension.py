@@ -177,7 +177,7 @@ class TestIdentify:
             return str("asked" in flask.session or "asked" in flask.request.environ)
 
         app.add_url_rule("/asked", "asked", was_asked, methods=["POST"])
-        init_app(app, service=service, identify=identify)
+        init_app(app, service=service, identify=identify, sessions=False)
         service.enable(reason="upgrade", actor="ops")
         client = app.test_client()
 

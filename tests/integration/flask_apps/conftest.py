@@ -82,20 +82,26 @@ class Server:
 
 
 class Site:
-    """A folder with one store, the servers that share it, and an operator who serves nothing."""
+    """A folder with one store, the servers that share it, and an operator who serves nothing.
+
+    Attributes:
+        folder: for what servers and tests tell each other.
+        environ: what servers that are started from now on get.
+        operator: of the same store.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         store_url = f"sqlite:///{folder}/maintenance.db"
         # Werkzeug sends Allow in the order of a set, which would differ from process to process.
-        self._environ = {"MAINTENANCE_STORE_URL": store_url, "SHOP_FOLDER": str(folder), "PYTHONHASHSEED": "0"}
-        self._environ["MAINTENANCE_SECRET_KEY"] = SECRET_KEY
+        self.environ = {"MAINTENANCE_STORE_URL": store_url, "SHOP_FOLDER": str(folder), "PYTHONHASHSEED": "0"}
+        self.environ["MAINTENANCE_SECRET_KEY"] = SECRET_KEY
         self.operator = EnhancedMaintenanceModeService(Settings(store_url=store_url, secret_key=SECRET_KEY))
         self._servers: list[Server] = []
 
     def start(self, application: str, *options: str) -> Server:
         """Start gunicorn around ``module:application`` and return when it listens."""
-        server = Server(application, *options, folder=self.folder, environ=self._environ)
+        server = Server(application, *options, folder=self.folder, environ=self.environ)
         self._servers.append(server)
         return server
 

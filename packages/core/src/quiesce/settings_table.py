@@ -150,7 +150,7 @@ SETTINGS: tuple[Setting, ...] = (
         "MAINTENANCE_SECRET_KEY",
         "secret_key",
         "",
-        "The key that signs bypass passes, and with which ids of sessions are hashed; without it, no pass is issued or taken.",
+        "Signs bypass passes, and keys the hashes of session ids; without it, no pass is issued or taken.",
         "16 to 512 printable ASCII characters without spaces",
         values.secret,
         is_confidential=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,8 +23,11 @@ from .middleware import MaintenanceModeMiddleware
 from .resolving import view_operation_resolver
 from .responses import to_response
 from .second_look import install_second_look
+from .sessions import install_session_control
 
 _KEY = "quiesce"
+
+logger = logging.getLogger("quiesce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,14 @@ def init_app(
     service: EnhancedMaintenanceModeService | None = None,
     identify: FlaskIdentify | None = None,
     credential_headers: Iterable[str] = (),
+    sessions: bool = True,
 ) -> EnhancedMaintenanceModeService:
     """Put maintenance mode onto an application, and return its service.
 
-    Installs the middleware around ``app.wsgi_app``, the endpoints, ``flask maintenance``, and the 503 for
-    ``service.guard``. Reaches no store and starts nothing: a process registers with its first request. Call it after
-    other extensions have wrapped ``app.wsgi_app``, so that what they mount is covered.
+    Installs the middleware around ``app.wsgi_app``, the endpoints, ``flask maintenance``, the 503 for
+    ``service.guard``, and what logs people out and keeps them out. Reaches no store and starts nothing: a process
+    registers with its first request. Call it after other extensions have wrapped ``app.wsgi_app``, so that what they
+    mount is covered.
 
     Args:
         app: the application.
@@ -61,6 +67,8 @@ def init_app(
             that carries a credential would be refused; returns a ``Principal`` or ``None``. It must not read the
             body, and ``before_request`` functions have not run. ``None``: nobody passes what is closed.
         credential_headers: headers besides ``Cookie`` and ``Authorization`` by which a request may be somebody's.
+        sessions: whether ``flask.session``, Flask-Login's remember-me cookies and tokens obey what a window does to
+            sessions. Needs an ``identify`` that knows everybody, not only admins.
 
     Raises:
         InvalidValueError: the application has maintenance mode already, or ``identify`` cannot be used.
@@ -87,6 +95,11 @@ def init_app(
 
     app.register_error_handler(OperationRefusedError, answer_refusal)
     install_second_look(app, middleware.admission)
+    identifier = middleware.admission.identifier
+    if sessions and identifier is not None:
+        install_session_control(app, middleware.admission, service=service, identifier=identifier)
+    elif sessions:
+        logger.warning("maintenance leaves sessions alone: without identify nobody can be told from an admin")
     app.cli.add_command(maintenance_commands(service))
     app.wsgi_app = middleware  # type: ignore[method-assign] # the documented way to add a WSGI middleware
     app.extensions[_KEY] = MaintenanceExtension(service, middleware)

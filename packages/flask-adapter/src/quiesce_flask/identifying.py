@@ -46,19 +46,23 @@ class Identifier:
 
     def identify(self, environ: WSGIEnvironment) -> Principal | None:
         """Return who sent the request, or ``None``; never raises."""
+        return self.try_identify(environ)[1]
+
+    def try_identify(self, environ: WSGIEnvironment) -> tuple[bool, Principal | None]:
+        """Return whether there was an answer, and who sent the request; never raises."""
         try:
             # A shallow request raises where it would read the body, which belongs to the view.
             answer: object = self._identify(Request(environ, populate_request=False, shallow=True))
         except Exception:
             # The application's fault; it must neither open the gate nor turn a refusal into an error.
             logger.exception("identify failed; the request counts as nobody's")
-            return None
+            return False, None
         if answer is None or isinstance(answer, Principal):
-            return answer
+            return True, answer
         if inspect.iscoroutine(answer):
             answer.close()
         logger.error("identify answered %.80r, which is no Principal; the request counts as nobody's", answer)
-        return None
+        return False, None
 
 
 class RequestCaller:
