@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..gate import Agent, Board, Gate, Policy
+from .job_queues import JobQueues
 from .lifecycle import Lifecycle
 from .proof import prove
 
@@ -48,15 +49,25 @@ class Worker:
             is_quiet=lambda: prove(runtime, expected_workers=1).quiesced,
             renewals=runtime.store.lease_renewals,
         )
+        self._job_queues = JobQueues(
+            plugins=runtime.plugins,
+            store=runtime.store,
+            load=runtime.committer.load,
+            clock=runtime.clock,
+            hook_timeout_seconds=settings.hook_timeout.total_seconds(),
+            is_enforcing=settings.enabled,
+        )
         self.agent.on_lead = self._lead
         self.agent.count_jobs = runtime.count_jobs
 
     def stop(self) -> None:
         """Let what runs come to its end, and take this process off the list of workers."""
         self._lifecycle.stop()
+        self._job_queues.stop()
         self.agent.stop()
 
     def _lead(self) -> None:
         registered = self.agent.worker
         if registered is not None:
+            self._job_queues.step(self.gate.snapshot.state)
             self._lifecycle.step(self.gate.snapshot.state, actor=f"worker:{registered.id}")
