@@ -107,8 +107,8 @@ def job_counts() -> Iterable[JobCounts] | JobCounts | None:
     Thread: one of its own, for this call; it may block for 2 seconds, after which nothing is known of its source.
     Return: counts for each source, ``None`` in a count for what is not known. ``None``: this plugin has no source.
     Stops: never, every plugin is asked, in parallel.
-    Raises: nothing is known of the source then, and so the system is not called quiet. So is a time-out. A plugin that counts jobs
-        without ``hold_jobs`` is never called quiet: new ones may begin at any time.
+    Raises: nothing is known of the source then, and so the system is not called quiet. So is a time-out.
+        A plugin that counts jobs without ``hold_jobs`` is never called quiet: new ones may begin at any time.
     """
 
 
