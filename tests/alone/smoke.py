@@ -1,4 +1,4 @@
-"""Uses one distribution as it was installed, with nothing else around it: ``python -I smoke.py core|flask|fastapi``."""
+"""Uses one distribution as it was installed, with nothing else around it: ``smoke.py core|flask|fastapi|rq``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ STRANGERS = {
     "core": ("dateutil", "fastapi", "flask", "pytest", "redis", "rich", "starlette"),
     "flask": ("dateutil", "fastapi", "pytest", "redis", "rich", "starlette"),
     "fastapi": ("dateutil", "flask", "pytest", "redis", "rich", "werkzeug"),
+    "rq": ("fastapi", "flask", "pytest", "rich", "starlette", "werkzeug"),
 }
 NEEDS_AN_EXTRA = ("quiesce.cli.watch_view", "quiesce.stores.redis", "quiesce.testing")
 PLAN = ("schedule", "add", "--reason", "smoke", "--start", "2098-01-01T00:00", "--rrule", "FREQ=DAILY")
@@ -118,6 +119,24 @@ def fastapi() -> None:
     service.close()
 
 
+def rq() -> None:
+    """Find the plugin, and see a guarded queue refuse; no Redis runs here, and none is asked."""
+    quiesce, plugin = import_module("quiesce"), import_module("quiesce_rq")
+    command = str(Path(sys.prefix) / "bin" / "quiesce")
+    listed = subprocess.run([command, "plugins", "--json"], stdout=subprocess.PIPE, check=True).stdout
+    check("plugins", [found["name"] for found in json.loads(listed)["plugins"]], ["rq"])
+    service = quiesce.EnhancedMaintenanceModeService()
+    service.enable(reason="smoke", actor="smoke")
+    queue = plugin.GuardedQueue("smoke", service=service, connection=import_module("redis").Redis(port=1))
+    try:
+        queue.enqueue("time.time")
+    except quiesce.OperationRefusedError as exc:
+        check("enqueue", exc.decision.operation.name, "job_creation")
+    else:
+        raise SystemExit("enqueue was not refused")
+    service.close()
+
+
 def main(package: str) -> None:
     """Check that nothing else is installed, import all, and walk through a cycle."""
     check("strangers", [name for name in STRANGERS[package] if util.find_spec(name)], [])
@@ -125,7 +144,7 @@ def main(package: str) -> None:
         import_everything(distribution)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"MAINTENANCE_STORE_URL": f"sqlite:///{folder}/smoke.db", "MAINTENANCE_ADMIN_TOKEN": TOKEN}
-        {"core": core, "flask": flask, "fastapi": fastapi}[package]()
+        {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq}[package]()
 
 
 if __name__ == "__main__":

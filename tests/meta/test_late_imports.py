@@ -19,7 +19,7 @@ WORKERS = {
     "flask": """
 import flask, quiesce, quiesce_flask
 app = flask.Flask("app")
-service = quiesce.EnhancedMaintenanceModeService(quiesce.Settings(store_url=URL, disabled_plugins=("fastapi",)))
+service = quiesce.EnhancedMaintenanceModeService(quiesce.Settings(store_url=URL, disabled_plugins=("fastapi", "rq")))
 quiesce_flask.init_app(app, service=service)
 assert app.test_client().get("/").status_code == 404
 service.close()
@@ -27,7 +27,7 @@ service.close()
     "fastapi": """
 import asyncio, fastapi, quiesce, quiesce_fastapi
 app = fastapi.FastAPI()
-service = quiesce.EnhancedMaintenanceModeService(quiesce.Settings(store_url=URL, disabled_plugins=("flask",)))
+service = quiesce.EnhancedMaintenanceModeService(quiesce.Settings(store_url=URL, disabled_plugins=("flask", "rq")))
 quiesce_fastapi.init_app(app, service=service)
 scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": [],
          "root_path": "", "http_version": "1.1", "scheme": "http"}

@@ -203,4 +203,13 @@ SETTINGS: tuple[Setting, ...] = (
         _seconds("0.1"),
         values.seconds(at_least=0.1),
     ),
+    Setting(
+        "MAINTENANCE_RQ_URL",
+        "rq_url",
+        "",
+        "The Redis of RQ, for the plugin quiesce-rq.",
+        "an address such as redis://host:6379/0",
+        values.redis_address,
+        is_confidential=True,
+    ),
 )

@@ -106,6 +106,13 @@ def store_address(raw: object) -> str:
     return raw
 
 
+def redis_address(raw: object) -> str:
+    """Return the address of a Redis."""
+    if not isinstance(raw, str) or not re.fullmatch(r"(rediss?|unix)://[^\x00-\x20\x7f]+", raw):
+        raise UnreadableError
+    return raw
+
+
 def networks(raw: object) -> tuple[IPNetwork, ...]:
     """Return networks; a lone address is a network of one."""
     found: dict[IPNetwork, None] = {}

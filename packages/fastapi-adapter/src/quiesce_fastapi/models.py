@@ -100,6 +100,16 @@ class Worker(Document):
     oldest: OldestRequest | None
 
 
+class JobCounts(Document):
+    """What one job queue has; null is not known."""
+
+    source: str
+    running: int | None
+    reserved: int | None
+    queued: int | None
+    detail: str
+
+
 class Quiescence(Document):
     """The proof that the system is quiet, or what stands in its way."""
 
@@ -111,6 +121,7 @@ class Quiescence(Document):
     unconfirmed: list[str]
     in_flight: dict[str, int]
     jobs: dict[str, int]
+    job_counts: list[JobCounts]
     obstacles: list[str]
     workers: list[Worker]
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ..model import MaintenanceWindow, Mode, QuiescenceReport, Schedule, SessionPolicy, WorkerReport
+from ..model import (
+    JobCounts,
+    MaintenanceWindow,
+    Mode,
+    QuiescenceReport,
+    Schedule,
+    SessionPolicy,
+    WorkerReport,
+)
 from .terminal import format_instant, format_span
 
 _MOST_STRAGGLERS = 3
@@ -86,6 +94,7 @@ def progress_line(report: QuiescenceReport, *, elapsed_seconds: float) -> str:
     running = ", ".join(f"{count} {name}" for name, count in sorted(report.in_flight.items()) if count)
     if running:
         parts.append(f"in flight: {running}")
+    parts += [describe_counts(counts) for counts in report.job_counts if not counts.is_quiet]
     waited_for = stragglers(report)
     if waited_for:
         shown = ", ".join(_straggler(report, worker) for worker in waited_for[:_MOST_STRAGGLERS])
@@ -94,6 +103,16 @@ def progress_line(report: QuiescenceReport, *, elapsed_seconds: float) -> str:
     elif report.obstacles:
         parts.append(report.obstacles[0])
     return "; ".join(parts)
+
+
+def describe_counts(counts: JobCounts) -> str:
+    """Return what one source of jobs has; what is not known is said."""
+    said = ", ".join(
+        f"{'unknown' if number is None else number} {name}"
+        for name in ("running", "reserved", "queued")
+        if (number := getattr(counts, name)) != 0
+    )
+    return f"{counts.source}: {said or 'none'}" + (f" ({counts.detail})" if counts.detail else "")
 
 
 def stragglers(report: QuiescenceReport) -> list[WorkerReport]:

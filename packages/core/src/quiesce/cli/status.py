@@ -12,7 +12,7 @@ from ..control import MaintenanceStatus
 from ..model import CountKey, Outcome, QuiescenceReport
 from ..web.documents import quiescence_document, status_document, window_document
 from .connection import Connection, connected
-from .describing import COLOURS, TITLES, window_lines
+from .describing import COLOURS, TITLES, describe_counts, window_lines
 from .terminal import format_instant
 
 _COUNTED = (Outcome.REFUSED, Outcome.BYPASSED, Outcome.WOULD_BLOCK)
@@ -62,6 +62,7 @@ def _lines(
     yield f"store     {store}"
     enforced = any(window.mode.is_enforced for window in current.windows)
     yield f"workers   {len(report.workers)} attached" + (f", {len(report.confirmed)} confirmed" if enforced else "")
+    yield from (f"jobs      {describe_counts(counts)}" for counts in report.job_counts)
     if enforced and report.workers:
         if report.quiesced:
             until = "an operator ends the window" if report.holds_until is None else format_instant(report.holds_until)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..model import MaintenanceWindow, QuiescenceReport, WorkerReport
-from .describing import COLOURS, proof_lines, proof_title
+from .describing import COLOURS, describe_counts, proof_lines, proof_title
 from .terminal import escape, format_instant
 from .watch import Frame
 
@@ -55,7 +55,8 @@ def _draw(frame: Frame) -> RenderableType:
         lines.append(_text(f"next  {_window(frame.coming)}", "cyan"))
     if frame.report is None:
         return Group(*lines)
-    return Group(*lines, *_verdict(frame.report), _table(frame.report))
+    queues = [_text(f"jobs  {describe_counts(counts)}") for counts in frame.report.job_counts]
+    return Group(*lines, *_verdict(frame.report), *queues, _table(frame.report))
 
 
 def _verdict(report: QuiescenceReport) -> Iterator[Text]:

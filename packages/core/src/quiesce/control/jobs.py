@@ -17,12 +17,23 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ..model import MaintenanceWindow, Mode, OperationType, StoreError
+from ..model import (
+    JobAnswer,
+    JobRestoreReport,
+    JobStopReport,
+    LedgerEntry,
+    MaintenanceWindow,
+    Mode,
+    OperationType,
+    StoreError,
+)
 from .runtime import Runtime
 from .validation import check_job_kind
 
 if TYPE_CHECKING:
     from ..gate import Guard
+    from .job_commands import JobCommands
+    from .writing import CommandWriter
 
 _FRESH_SECONDS = 1.0
 
@@ -70,10 +81,13 @@ class Registry:
 
 
 class JobTracker:
-    """Tracks jobs; reached as ``service.jobs``."""
+    """Tracks jobs, and commands those of queues; reached as ``service.jobs``."""
 
-    def __init__(self, runtime: Runtime, *, guard: Callable[[OperationType | str], Guard]) -> None:
+    def __init__(
+        self, runtime: Runtime, *, guard: Callable[[OperationType | str], Guard], writer: CommandWriter
+    ) -> None:
         self._runtime = runtime
+        self._writer = writer
         self._guard = guard
         self._registry = Registry()
         self._total = (float("-inf"), 0)
@@ -144,6 +158,63 @@ class JobTracker:
                 total = sum(self.counts().values())
                 self._total = (now, total)
         return total
+
+    def queues(self) -> tuple[JobAnswer, ...]:
+        """Ask every plugin of this process how many jobs its queues have; takes up to two seconds.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        return self._commands.queues()
+
+    def stop_all(
+        self,
+        *,
+        window_id: str | None = None,
+        grace: timedelta | float | None = None,
+        actor: str,
+        source: str = "api",
+    ) -> JobStopReport:
+        """Hold new jobs back in every queue, ask those that run to end, terminate the rest, and write the ledger.
+
+        Blocks for the grace period at most, and about a minute more when queues do not answer.
+
+        Args:
+            window_id: for which window; ``None``: the strictest open one that refuses new jobs.
+            grace: how long jobs may take to end, as a span or in seconds; ``None``:
+                ``EMERGENCY_MODE_JOB_GRACE_PERIOD``.
+            actor: who asks.
+            source: through what.
+
+        Raises:
+            InvalidValueError: something asked for is not valid; nothing changed.
+            NoOpenWindowError: no window is open that refuses new jobs, or not the one named.
+            StoreError: the store does not answer; whether jobs were ended is then not known.
+        """
+        return self._commands.stop_all(window_id=window_id, grace=grace, actor=actor, source=source)
+
+    def ledger(self, *, window_id: str | None = None) -> tuple[LedgerEntry, ...]:
+        """Return the jobs that were ended, for one window or for all, the newest first.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        return self._commands.ledger(window_id=window_id)
+
+    def restore(self, *, window_id: str, actor: str, source: str = "api") -> JobRestoreReport:
+        """Put the restorable jobs of a window's ledger back, each once, however often this is called.
+
+        Raises:
+            WindowOpenError: a window is open that refuses new jobs; nothing changed.
+            StoreError: the store does not answer; calling again finishes what was begun.
+        """
+        return self._commands.restore(window_id=window_id, actor=actor, source=source)
+
+    @property
+    def _commands(self) -> JobCommands:
+        from .job_commands import JobCommands  # noqa: PLC0415 - few processes command queues
+
+        return JobCommands(self._runtime, writer=self._writer)
 
     def _emergency(self) -> MaintenanceWindow | None:
         gate = self._runtime.gate

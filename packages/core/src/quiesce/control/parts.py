@@ -51,7 +51,7 @@ class ServiceParts:
         )
         self._writer = CommandWriter(self._runtime)
         self._sessions: MaintenanceSessionManager | None = None
-        self._jobs = JobTracker(self._runtime, guard=self.guard)
+        self._jobs = JobTracker(self._runtime, guard=self.guard, writer=self._writer)
         self._runtime.count_jobs = self._jobs.counts_here
 
     @property

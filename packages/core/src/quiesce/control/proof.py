@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..gate import is_gone, this_machine
 from ..model import QuiescenceReport, StoreError
+from .job_sources import read_sources
 from .quiescence import judge_quiescence
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def prove(runtime: Runtime, *, expected_workers: int) -> QuiescenceReport:
             runtime.store.deregister(report.worker.id)
         else:
             workers.append(report)
+    job_sources = read_sources(runtime.store.items)
     return judge_quiescence(
         state,
         workers,
@@ -34,6 +36,7 @@ def prove(runtime: Runtime, *, expected_workers: int) -> QuiescenceReport:
         store_age=runtime.store.age(),
         gone_after=runtime.settings.worker_gone_after.total_seconds(),
         expected_workers=expected_workers,
+        job_sources=job_sources,
     )
 
 

@@ -1,4 +1,4 @@
-"""The verdict: is anything that must not run still running anywhere? Pure (protocol rules 1 and 6)."""
+"""The verdict: is anything that must not run still running anywhere? Pure (protocol rules 1, 6 and 9)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ..gate import LEASE_SECONDS
 from ..model import MaintenanceState, MaintenanceWindow, QuiescenceReport, WorkerReport, effective
+from .job_sources import JobSources, judge_sources
 
 LATE_SECONDS = 3.0
 """A worker that was not heard of for so long is unconfirmed: three heartbeats."""
@@ -23,6 +24,7 @@ def judge_quiescence(
     store_age: float,
     gone_after: float,
     expected_workers: int = 0,
+    job_sources: JobSources | None = None,
 ) -> QuiescenceReport:
     """Return what the workers' reports prove about the state.
 
@@ -33,6 +35,7 @@ def judge_quiescence(
         store_age: seconds since the store was created or lost its contents.
         gone_after: seconds of silence after which a worker is no longer waited for; never before its lease has ended.
         expected_workers: how many confirmed workers there must be at least.
+        job_sources: what the leading worker heard of job queues.
     """
     judged = effective(state, now)
     windows = judged.enforced
@@ -63,6 +66,8 @@ def judge_quiescence(
             confirmed.append(report.worker.id)
     if len(confirmed) < expected_workers:
         obstacles.append(f"{len(confirmed)} of {expected_workers} expected workers confirmed")
+    job_obstacles, job_counts = judge_sources(job_sources or JobSources(), windows)
+    obstacles.extend(job_obstacles)
     ends = [window.closes_at for window in windows if window.closes_at is not None]
     return QuiescenceReport(
         revision=state.revision,
@@ -76,6 +81,7 @@ def judge_quiescence(
         windows=windows,
         jobs=dict(jobs),
         holds_until=min(ends, default=None),
+        job_counts=job_counts,
     )
 
 

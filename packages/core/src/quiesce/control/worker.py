@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..gate import Agent, Board, Gate, Policy
+from .job_queues import JobQueues
 from .lifecycle import Lifecycle
 from .proof import prove
 from .session_upkeep import SessionUpkeep
@@ -58,6 +59,14 @@ class Worker:
             clock=runtime.clock,
             interval=settings.cleanup_interval,
         )
+        self._job_queues = JobQueues(
+            plugins=runtime.plugins,
+            store=runtime.store,
+            load=runtime.committer.load,
+            clock=runtime.clock,
+            hook_timeout_seconds=settings.hook_timeout.total_seconds(),
+            is_enforcing=settings.enabled,
+        )
         self.agent.on_lead = self._lead
         self.agent.count_jobs = runtime.count_jobs
 
@@ -65,11 +74,13 @@ class Worker:
         """Let what runs come to its end, and take this process off the list of workers."""
         self._lifecycle.stop()
         self._sessions.stop()
+        self._job_queues.stop()
         self.agent.stop()
 
     def _lead(self) -> None:
         registered = self.agent.worker
         if registered is not None:
             state, actor = self.gate.snapshot.state, f"worker:{registered.id}"
+            self._job_queues.step(state)
             self._lifecycle.step(state, actor=actor)
             self._sessions.step(state, actor=actor)

@@ -26,7 +26,17 @@ from .errors import (
     WindowOpenError,
 )
 from .events import EventKind, MaintenanceEvent
-from .jobs import JobCounts, JobFate, JobHold, JobRecord, JobStop
+from .jobs import (
+    JobAnswer,
+    JobCounts,
+    JobFate,
+    JobHold,
+    JobRecord,
+    JobRestoreReport,
+    JobStop,
+    JobStopReport,
+    LedgerEntry,
+)
 from .leases import Lease
 from .lineage import merged, stamped
 from .modes import Mode
@@ -60,12 +70,16 @@ __all__ = [
     "Heartbeat",
     "IdTakenError",
     "InvalidValueError",
+    "JobAnswer",
     "JobCounts",
     "JobFate",
     "JobHold",
     "JobRecord",
+    "JobRestoreReport",
     "JobStop",
+    "JobStopReport",
     "Lease",
+    "LedgerEntry",
     "MaintenanceEvent",
     "MaintenanceState",
     "MaintenanceWindow",

@@ -100,3 +100,76 @@ class JobRecord:
     detail: str = ""
     user: str = ""
     is_restorable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobAnswer:
+    """What the leading worker last heard of one plugin's job sources.
+
+    Attributes:
+        plugin: its name.
+        held_for: the windows for which new work was held back before the counts were taken.
+        counts: one for each source; none: the plugin has none.
+        problem: why nothing is known; empty: it answered.
+        age: seconds since then, by the store's own clock.
+    """
+
+    plugin: str
+    held_for: frozenset[str] = frozenset()
+    counts: tuple[JobCounts, ...] = ()
+    problem: str = ""
+    age: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """A job that was ended, and for which window.
+
+    Attributes:
+        window_id: that window.
+        record: the job and its fate.
+        is_claimed: whether somebody is putting it back at this moment, or died over it.
+    """
+
+    window_id: str
+    record: JobRecord
+    is_claimed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStopReport:
+    """What came of stopping all jobs.
+
+    Attributes:
+        window_id: the window for which.
+        records: each job that ran or was reserved, with its fate.
+        counts: what is left, counted afterwards.
+        problems: what failed or is not known, each naming its plugin.
+    """
+
+    window_id: str
+    records: tuple[JobRecord, ...]
+    counts: tuple[JobCounts, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is known that nothing runs any more and nothing is about to."""
+        return not self.problems and all(count.is_quiet for count in self.counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRestoreReport:
+    """What came of putting jobs back.
+
+    Attributes:
+        window_id: the window for which they were ended.
+        restored: the jobs that were put back now.
+        left: restorable jobs that were not: they failed, or somebody else is at them.
+        problems: what failed, each naming its plugin.
+    """
+
+    window_id: str
+    restored: tuple[JobRecord, ...]
+    left: tuple[JobRecord, ...]
+    problems: tuple[str, ...]

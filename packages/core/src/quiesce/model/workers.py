@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .jobs import JobCounts
 from .windows import MaintenanceWindow
 
 
@@ -110,6 +111,7 @@ class QuiescenceReport:
         quiesced: whether nothing refused runs anywhere, confirmed by every listed worker.
         windows: the windows that refuse something, which it is about.
         obstacles: what stands in the way, in words, each naming its worker.
+        job_counts: what each job queue has, as last heard of; none where no plugin counts jobs.
         holds_until: when the verdict ends by itself (UTC): the first enforced window's end; ``None``: no end known.
     """
 
@@ -124,3 +126,4 @@ class QuiescenceReport:
     windows: tuple[MaintenanceWindow, ...] = ()
     jobs: Mapping[str, int] = field(default_factory=dict)
     holds_until: datetime | None = None
+    job_counts: tuple[JobCounts, ...] = ()

@@ -9,6 +9,11 @@ from time import monotonic
 
 from .results import HookResult
 
+MOST_LEFT_BEHIND = 8
+"""So many calls of one plugin and hook may hang at once; it is not called again before one of them has ended."""
+
+_left_behind: dict[tuple[str, str], list[threading.Thread]] = {}
+
 
 def call_all(
     calls: Iterable[tuple[str, Callable[[], object]]], *, hook: str, timeout_seconds: float
@@ -36,9 +41,17 @@ class _Call:
         self._error: str | None = None
         self._answer: object = None
         self._started = self._ended = monotonic()
-        thread = threading.Thread(target=self._run, name=f"quiesce-{hook}-{plugin}", daemon=True)
+        self._key = (hook, plugin)
+        self._thread = threading.Thread(target=self._run, name=f"quiesce-{hook}-{plugin}", daemon=True)
+        hanging = [thread for thread in _left_behind.pop(self._key, ()) if thread.is_alive()]
+        if hanging:
+            _left_behind[self._key] = hanging
+        if len(hanging) >= MOST_LEFT_BEHIND:
+            self._error = f"was not called: {len(hanging)} earlier calls of it still hang"
+            self._done.set()
+            return
         try:
-            thread.start()
+            self._thread.start()
         except RuntimeError as exc:
             self._error = f"no thread could be started: {exc}"
             self._done.set()
@@ -56,6 +69,7 @@ class _Call:
 
     def result(self, *, deadline: float, timeout_seconds: float) -> HookResult:
         if not self._done.wait(max(0.0, deadline - monotonic())):
+            _left_behind.setdefault(self._key, []).append(self._thread)
             error = f"timed out after {timeout_seconds:g} s and was left behind"
             return HookResult(self._plugin, ok=False, seconds=monotonic() - self._started, error=error)
         seconds = self._ended - self._started

@@ -109,6 +109,7 @@ def job_counts() -> Iterable[JobCounts] | JobCounts | None:
     Return: counts for each source, ``None`` in a count for what is not known. ``None``: this plugin has no source.
     Stops: never, every plugin is asked, in parallel.
     Raises: nothing is known of the source then, and so the system is not called quiet. So is a time-out.
+        A plugin that counts jobs without ``hold_jobs`` is never called quiet: new ones may begin at any time.
     """
 
 
@@ -117,7 +118,7 @@ def hold_jobs(hold: JobHold) -> None:
     """Hold new work back, or let it go again.
 
     When: when the first window opens that refuses new jobs, when the last one is over, and again after the leader
-        changed, so be idempotent; never before the commit.
+        changed or ``job_counts`` knew something no more, so be idempotent; never before the commit.
     Thread: one of its own, for this call; it may block for ``MAINTENANCE_HOOK_TIMEOUT`` at most.
     Return: nothing once it is done; ``None`` or any other value is ignored.
     Stops: never, every plugin is called, in parallel.

@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..control import MaintenanceStatus
-from ..model import BypassPass, Lease, MaintenanceEvent, MaintenanceWindow, QuiescenceReport, Schedule, WorkerReport
+from ..model import (
+    BypassPass,
+    JobCounts,
+    Lease,
+    MaintenanceEvent,
+    MaintenanceWindow,
+    QuiescenceReport,
+    Schedule,
+    WorkerReport,
+)
 
 _STARTS_SHOWN = 5
 
@@ -98,8 +107,20 @@ def quiescence_document(report: QuiescenceReport) -> dict[str, Any]:
         "unconfirmed": list(report.unconfirmed),
         "in_flight": dict(report.in_flight),
         "jobs": dict(report.jobs),
+        "job_counts": [job_counts_document(counts) for counts in report.job_counts],
         "obstacles": list(report.obstacles),
         "workers": [_worker_document(worker) for worker in report.workers],
+    }
+
+
+def job_counts_document(counts: JobCounts) -> dict[str, Any]:
+    """Return what one source of jobs has; ``null`` is not known."""
+    return {
+        "source": counts.source,
+        "running": counts.running,
+        "reserved": counts.reserved,
+        "queued": counts.queued,
+        "detail": counts.detail,
     }
 
 
