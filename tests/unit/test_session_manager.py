@@ -98,6 +98,18 @@ def test_sessions_that_were_ended_do_not_count(worker: EnhancedMaintenanceModeSe
     assert (all_ended.users, all_ended.admins) == (0, 1)
 
 
+def test_what_was_noted_before_the_end_does_not_come_after_it(worker: EnhancedMaintenanceModeService) -> None:
+    """The second between a request and the write must not count a session that is over."""
+    worker.stop()  # so that nothing is written but by this test
+    for principal, key in ((BOB, "b"), (ADMIN, "r")):
+        worker.sessions.note_activity(principal, key)
+    worker.sessions.invalidate(actor="ann")
+
+    worker.sessions._notes.flush()
+
+    assert [session.user_id for session in worker.sessions.list()] == ["root"]
+
+
 def test_clean_up_takes_out_what_is_over(worker: EnhancedMaintenanceModeService, clock: FakeClock) -> None:
     """The guide's session clean-up; what counts stays."""
     for principal, key in ((BOB, "b"), (EVE, "e"), (ADMIN, "r")):
@@ -227,7 +239,7 @@ def test_logins_are_prevented_and_restored(service: EnhancedMaintenanceModeServi
 
 def test_restoring_logins_ends_no_other_window(service: EnhancedMaintenanceModeService) -> None:
     """A migration must not be opened to users by somebody who means passwords."""
-    other = service.enable(reason="Database upgrade", actor="ann")
+    other = service.enable(reason="Database upgrade", sessions="keep", actor="ann")
     service.sessions.prevent_logins(reason="r", actor="ann")
 
     service.sessions.restore_logins(actor="ann")

@@ -109,13 +109,13 @@ def test_the_next_leader_goes_on_and_repeats_nothing(
     service.sessions.invalidate(actor="ann")
     step(leader(store, clock, recorder=recorder), store)
     eventually(lambda: mark(store, "recorder") == b"1")
-    service.sessions.invalidate(actor="ann")
+    service.sessions.end_user("bob", actor="ann")
 
     successor = leader(store, clock, recorder=recorder)
     step(successor, store)
     eventually(lambda: mark(store, "recorder") == b"2")
 
-    assert [call.generation for call in recorder.calls] == [1, 2]
+    assert [(call.generation, call.user_id) for call in recorder.calls] == [(1, None), (2, "bob")]
 
 
 def test_only_the_last_of_several_revocations_is_told(
