@@ -142,6 +142,18 @@ class TestRevoke:
 
         assert (log_in(bob, "bob"), who(bob)) == (200, "bob")
 
+    @pytest.mark.parametrize("options", [{"token_cookies": ["auth"]}])
+    def test_an_old_token_beside_it_logs_nobody_in(self, service: Any, browser: Browser) -> None:
+        """Else whoever logs in would seem to have been in before, and be let in, or never be stamped."""
+        bob = browser()
+        bob.cookies.set("auth", "bob")
+        bob.get("/login")
+        service.enable(reason="upgrade", actor="ops")
+        assert log_in(bob, "bob") == 503
+        service.disable(actor="ops")
+
+        assert (log_in(bob, "bob"), who(bob), who(bob)) == (200, "bob", "bob")
+
     def test_one_users_sessions_end_and_nobody_elses(self, service: Any, browser: Browser) -> None:
         """A stolen laptop."""
         bob, eve = browser(), browser()
