@@ -144,11 +144,12 @@ class TestRevoke:
 
     @pytest.mark.parametrize("options", [{"token_cookies": ["auth"]}])
     def test_an_old_token_beside_it_logs_nobody_in(self, service: Any, browser: Browser) -> None:
-        """Else whoever logs in would seem to have been in before, and be let in, or never be stamped."""
+        """Nor is the anonymous session beside it taken for somebody's, and cleared."""
         bob = browser()
         bob.cookies.set("auth", "bob")
-        bob.get("/login")
+        assert bob.get("/basket").json() == 1
         service.enable(reason="upgrade", actor="ops")
+        assert bob.get("/basket").json() == 2
         assert log_in(bob, "bob") == 503
         service.disable(actor="ops")
 
