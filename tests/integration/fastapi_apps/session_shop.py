@@ -21,7 +21,7 @@ def make_app(admins: Path, *, service: Any = None, **options: Any) -> FastAPI:
     app.state.done = []
 
     def identify(request: Request) -> Principal | None:
-        user = request.session.get("user")
+        user = request.session.get("user") or request.cookies.get("auth")
         return None if user is None else Principal(user, is_admin=user in admins.read_text().split())
 
     @app.get("/login")

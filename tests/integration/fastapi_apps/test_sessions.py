@@ -142,6 +142,19 @@ class TestRevoke:
 
         assert (log_in(bob, "bob"), who(bob)) == (200, "bob")
 
+    @pytest.mark.parametrize("options", [{"token_cookies": ["auth"]}])
+    def test_an_old_token_beside_it_logs_nobody_in(self, service: Any, browser: Browser) -> None:
+        """Nor is the anonymous session beside it taken for somebody's, and cleared."""
+        bob = browser()
+        bob.cookies.set("auth", "bob")
+        assert bob.get("/basket").json() == 1
+        service.enable(reason="upgrade", actor="ops")
+        assert bob.get("/basket").json() == 2
+        assert log_in(bob, "bob") == 503
+        service.disable(actor="ops")
+
+        assert (log_in(bob, "bob"), who(bob), who(bob)) == (200, "bob", "bob")
+
     def test_one_users_sessions_end_and_nobody_elses(self, service: Any, browser: Browser) -> None:
         """A stolen laptop."""
         bob, eve = browser(), browser()

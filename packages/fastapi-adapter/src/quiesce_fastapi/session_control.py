@@ -67,17 +67,18 @@ class SessionControl:
         await self._app(scope, receive, send)
 
     async def _serve_visitor(self, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
-        is_login = scope["type"] == "http" and self._is_login(scope["method"], path)
-        if isinstance(scope.get("session"), dict):
-            session = CookieSession(scope, service=self._service, identity=self._identity)
-            await session.judge()
-            scope = session.scope
-            if scope["type"] == "http":
-                send = _Watch(session, send, self._refusals, path=path, is_login=is_login).send
+        # The token first: once what is over has been taken out, nobody is taken for logged in by it.
         admitted = await self._tokens.admit(scope)
         if admitted is None:
             await refuse_token(scope, send)
             return
+        is_login = scope["type"] == "http" and self._is_login(scope["method"], path)
+        if isinstance(admitted.get("session"), dict):
+            session = CookieSession(admitted, service=self._service, identity=self._identity)
+            await session.judge()
+            admitted = session.scope
+            if scope["type"] == "http":
+                send = _Watch(session, send, self._refusals, path=path, is_login=is_login).send
         if is_login and self._service.gate.snapshot.effective.refusing_logins is not None:
             send = TokenLogin(
                 admitted,
