@@ -21,6 +21,7 @@ Service = EnhancedMaintenanceModeService
 MakeService = Callable[..., Service]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 ADMIN_ROUTES = [
+    *(("GET", "jobs"), ("POST", "jobs/stop"), ("POST", "jobs/restore")),
     *(("GET", "quiescence"), ("GET", "events"), ("POST", "enable"), ("POST", "disable"), ("POST", "extend")),
     *(("GET", "windows"), ("POST", "windows"), ("GET", "windows/x"), ("PATCH", "windows/x"), ("DELETE", "windows/x")),
 ]
@@ -414,7 +415,7 @@ def test_application_is_asked_only_when_that_matters(api: MaintenanceStatusAPI) 
         headers = {"authorization": authorization} if authorization else {}
         return api.needs_principal(ApiRequest(method=method, path=path, headers=headers))
 
-    assert [needs(method, f"{PREFIX}/{path}") for method, path in ADMIN_ROUTES] == [True] * 10
+    assert [needs(method, f"{PREFIX}/{path}") for method, path in ADMIN_ROUTES] == [True] * 13
     assert not needs("GET", f"{PREFIX}/status")
     assert not needs("GET", "/elsewhere")
     assert not needs("POST", f"{PREFIX}/enable", f"Bearer {TOKEN}")

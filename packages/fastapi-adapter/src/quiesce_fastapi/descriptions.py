@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from quiesce import Route
 
-from . import models, window_models
+from . import job_models, models, window_models
 
 _ANSWERS: dict[str, type[BaseModel]] = {
     "status": models.Status,
@@ -25,6 +25,9 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "window": window_models.Planned,
     "change_window": window_models.Planned,
     "cancel_window": window_models.Planned,
+    "jobs": job_models.Jobs,
+    "stop_jobs": job_models.Stopped,
+    "restore_jobs": job_models.Restored,
 }
 _BODIES: dict[str, type[BaseModel]] = {
     "enable": models.Enable,
@@ -32,12 +35,15 @@ _BODIES: dict[str, type[BaseModel]] = {
     "extend": models.Extend,
     "plan_window": window_models.Plan,
     "change_window": window_models.PlanChange,
+    "stop_jobs": job_models.StopJobs,
+    "restore_jobs": job_models.RestoreJobs,
 }
 _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
     "message": (
         ("operation", "An operation type; left out: the message about maintenance as a whole.", {"type": "string"}),
     ),
     "quiescence": (("expect", "The least number of confirmed workers.", {"type": "integer", "minimum": 0}),),
+    "jobs": (("window", "Only jobs that were ended for this window.", {"type": "string"}),),
     "events": (
         ("after", "The id of an event; only those after it are told.", {"type": "string"}),
         ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),

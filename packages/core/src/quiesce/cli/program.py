@@ -21,6 +21,7 @@ _COMMANDS = {
     "enable": "windows",
     "explain": "explain",
     "extend": "windows",
+    "jobs": "jobs",
     "plugins": "plugins",
     "run": "run",
     "schedule": "schedule",

@@ -6,6 +6,7 @@ from ..control import EnhancedMaintenanceModeService
 from ..model import ConflictError, InvalidValueError, NoSuchWindowError, StoreError
 from .command_endpoints import CommandEndpoints
 from .exchange import ApiRequest, ApiResponse, problem
+from .job_endpoints import JobEndpoints
 from .routing import Call, Route, RoutingTable, id_of
 from .security import authorise, carries_token
 from .status_endpoints import StatusEndpoints
@@ -20,7 +21,7 @@ class MaintenanceStatusAPI:
 
     def __init__(self, service: EnhancedMaintenanceModeService) -> None:
         self._service = service
-        rooms = (StatusEndpoints(service), CommandEndpoints(service), WindowEndpoints(service))
+        rooms = (StatusEndpoints(service), CommandEndpoints(service), WindowEndpoints(service), JobEndpoints(service))
         self._table = RoutingTable(endpoint for room in rooms for endpoint in room.endpoints())
 
     @property
