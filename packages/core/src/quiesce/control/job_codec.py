@@ -45,7 +45,8 @@ def check_counts(counts: object) -> JobCounts:
         number = getattr(counts, name)
         if number is not None and (type(number) is not int or number < 0):
             raise ValueError(f"{counts.source!r:.80}: {number!r:.40} {name} is no count")
-    if not isinstance(counts.source, str) or not isinstance(counts.detail, str) or not counts.source:
+    texts: tuple[object, ...] = (counts.source, counts.detail)
+    if not all(isinstance(text, str) for text in texts) or not counts.source:
         raise ValueError(f"{counts!r:.80} names no source")
     return replace(counts, source=counts.source[:200], detail=counts.detail[:500])
 
