@@ -352,3 +352,22 @@ def test_leading_worker_does_it_by_itself(sqlite_url: str, plugins: PluginManage
     finally:
         service.close()
         operator.close()
+
+
+def test_store_knows_of_the_hold_before_the_queue_does(service: Any, clock: FakeClock) -> None:
+    """A leader that dies while it holds must leave behind that there is something to let go."""
+    seen: list[bool] = []
+
+    class Looking:
+        @hookimpl
+        def hold_jobs(self, hold: JobHold) -> None:
+            if hold.is_on:
+                seen.append(read_sources(service.store.items).is_held)
+
+    plugins = PluginManager()
+    plugins.register(Looking(), "looking")
+    service.enable(reason="r", actor="a")
+
+    Leader(service, plugins, clock).beat()
+
+    assert seen == [True]
