@@ -28,6 +28,8 @@ def fault_of(command: str) -> str | None:
     found = program.get_command(click.Context(program), name)
     if found is None:
         return f"no command {name}"
+    if isinstance(found, click.Group) and words and words[0] in found.commands:
+        found = found.commands[words[0]]
     options = {option for parameter in found.params for option in parameter.opts}
     return next((f"no option {word}" for word in words if word.startswith("--") and word not in options), None)
 

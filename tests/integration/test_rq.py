@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -68,8 +69,8 @@ def start_worker(redis_server: Any, connection: redis.Redis, tmp_path: Path) -> 
 
     yield start
     for process in started:
-        # The session, because a job runs in a child of its worker.
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the session, because a job runs in a child of its worker
         process.wait()
 
 
@@ -306,7 +307,8 @@ def test_after_an_emergency_each_job_ran_once_or_stands_in_the_ledger(
     eventually(lambda: tally(connection, "ended") == everything, within=30)
     eventually(lambda: states(connection) == ["idle"] * 3, within=20)
     assert tally(connection, "ended") == everything
-    assert {entry.record.put_back_as for entry in service.jobs.ledger()} == {
+    put_back_as = {entry.record.put_back_as for entry in service.jobs.ledger()}
+    assert {id_.rpartition("-")[0] for id_ in put_back_as} == {
         "stubborn-restored",
         "polite-restored",
         "nearly-done-restored",
@@ -359,11 +361,58 @@ def test_copy_is_enqueued_once_though_the_first_run_is_forgotten(
     records = quiesce_rq.stop_jobs(JobStop(window_id="w", grace_seconds=0)) or []
     connection.set("quick", 1)
     quiesce_rq.hold_jobs(RELEASE)
-    quiesce_rq.restore_jobs(records)
+    (first,) = quiesce_rq.restore_jobs(records) or []
     eventually(lambda: tally(connection, "ended") == {"again": 1}, within=20)
-    eventually(lambda: not connection.exists("rq:job:again-restored"), within=20)
+    eventually(lambda: not connection.exists(f"rq:job:{first.put_back_as}"), within=20)
 
-    (record,) = quiesce_rq.restore_jobs(records) or []
+    (second,) = quiesce_rq.restore_jobs(records) or []
 
-    assert record.put_back_as == "again-restored"
+    assert second.put_back_as == first.put_back_as
     assert Queue("default", connection=connection).get_job_ids() == []
+
+
+def test_id_that_is_used_again_is_put_back_again(connection: redis.Redis, start_worker: StartWorker) -> None:
+    """Schedulers enqueue under one id every night; each run that was ended is a run to be put back."""
+    start_worker("default")
+    ids = []
+    for run in (1, 2):
+        enqueue(connection, "run", "nightly", seconds=600)
+        eventually(lambda run=run: tally(connection, "began").get("nightly") == 2 * run - 1, within=20)  # type: ignore[misc]  # bound now
+        quiesce_rq.hold_jobs(HOLD)
+        records = quiesce_rq.stop_jobs(JobStop(window_id=f"w{run}", grace_seconds=0)) or []
+        connection.set("quick", 1)
+        quiesce_rq.hold_jobs(RELEASE)
+        ids += [record.put_back_as for record in quiesce_rq.restore_jobs(records) or []]
+        eventually(lambda run=run: tally(connection, "ended") == {"nightly": run}, within=20)  # type: ignore[misc]  # bound now
+        connection.delete("quick")
+
+    assert len(set(ids)) == 2
+
+
+def test_long_queue_is_not_read_whole(connection: redis.Redis) -> None:
+    """Counting once a second must not carry a hundred thousand ids through the network each time."""
+    connection.sadd("rq:queues", "rq:queue:long")
+    for _ in range(10):
+        connection.rpush("rq:queue:long", *(f"job-{number}" for number in range(1000)))
+    before = int(connection.info("stats")["total_net_output_bytes"])
+
+    found = quiesce_rq.job_counts()
+
+    assert found is not None
+    assert found.queued == 10_000
+    assert int(connection.info("stats")["total_net_output_bytes"]) - before < 30_000
+
+
+def test_worker_that_was_killed_idle_is_a_reservation(connection: redis.Redis, start_worker: StartWorker) -> None:
+    """RQ lists it for minutes; nobody knows whether it will take a job, so nothing is quiet, and its name is told."""
+    process = start_worker("default")
+    eventually(lambda: states(connection) == ["idle"], within=20)
+    process.kill()
+    process.wait()
+
+    quiesce_rq.hold_jobs(HOLD)
+
+    found = quiesce_rq.job_counts()
+    assert found is not None
+    assert (found.running, found.reserved) == (0, 1)
+    assert "worker-0" in found.detail

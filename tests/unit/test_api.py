@@ -21,6 +21,7 @@ Service = EnhancedMaintenanceModeService
 MakeService = Callable[..., Service]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 ADMIN_ROUTES = [
+    *(("GET", "jobs"), ("POST", "jobs/stop"), ("POST", "jobs/restore")),
     *(("GET", "quiescence"), ("GET", "events"), ("POST", "enable"), ("POST", "disable"), ("POST", "extend")),
     *(("GET", "windows"), ("POST", "windows"), ("GET", "windows/x"), ("PATCH", "windows/x"), ("DELETE", "windows/x")),
     *(("GET", "sessions"), ("POST", "sessions/end")),

@@ -13,6 +13,7 @@ from quiesce.control.job_queues import ANNOUNCE_SECONDS, JobQueues
 from quiesce.control.job_sources import COLLECTION, FRESH_SECONDS, JobSources, judge_sources, read_sources
 from quiesce.model import JobAnswer, JobCounts, JobHold, MaintenanceWindow, Mode, OperationType
 from quiesce.plugins import PluginManager, hookimpl
+from quiesce.settings import Settings
 from quiesce.testing import FakeClock, eventually
 from quiesce.testing.clock import NOON
 
@@ -330,3 +331,43 @@ def test_calls_that_hang_do_not_pile_up(service: Any, clock: FakeClock) -> None:
     assert sum(1 for result in results if "timed out" in str(result.error)) == 8
     assert "8 earlier calls of it still hang" in str(results[-1].error)
     eventually(lambda: plugins.job_counts(timeout_seconds=5)[0].ok)
+
+
+def test_leading_worker_does_it_by_itself(sqlite_url: str, plugins: PluginManager, queue: Queue) -> None:
+    """From the agent's heartbeat on, with the clocks of the machine."""
+    service = EnhancedMaintenanceModeService(Settings(store_url=sqlite_url), plugins=plugins)
+    operator = EnhancedMaintenanceModeService(Settings(store_url=sqlite_url), plugins=PluginManager())
+    try:
+        service.start()
+        eventually(lambda: read_sources(operator.store.items).expected == ("rq",))
+        operator.enable(reason="r", actor="a")
+        first = operator.quiescence()
+        assert [each for each in first.obstacles if each.startswith("rq")] != []
+
+        eventually(lambda: operator.quiescence().quiesced, within=20)
+        queue.running = 1
+        eventually(lambda: "rq: 1 running" in operator.quiescence().obstacles, within=20)
+        operator.disable(actor="a")
+        eventually(lambda: queue.holds[-1] is False, within=20)
+    finally:
+        service.close()
+        operator.close()
+
+
+def test_store_knows_of_the_hold_before_the_queue_does(service: Any, clock: FakeClock) -> None:
+    """A leader that dies while it holds must leave behind that there is something to let go."""
+    seen: list[bool] = []
+
+    class Looking:
+        @hookimpl
+        def hold_jobs(self, hold: JobHold) -> None:
+            if hold.is_on:
+                seen.append(read_sources(service.store.items).is_held)
+
+    plugins = PluginManager()
+    plugins.register(Looking(), "looking")
+    service.enable(reason="r", actor="a")
+
+    Leader(service, plugins, clock).beat()
+
+    assert seen == [True]

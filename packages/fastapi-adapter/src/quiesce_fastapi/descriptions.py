@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from quiesce import Route
 
-from . import models, window_models
+from . import job_models, models, window_models
 
 _ANSWERS: dict[str, type[BaseModel]] = {
     "status": models.Status,
@@ -27,6 +27,9 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "window": window_models.Planned,
     "change_window": window_models.Planned,
     "cancel_window": window_models.Planned,
+    "jobs": job_models.Jobs,
+    "stop_jobs": job_models.Stopped,
+    "restore_jobs": job_models.Restored,
 }
 _BODIES: dict[str, type[BaseModel]] = {
     "enable": models.Enable,
@@ -35,6 +38,8 @@ _BODIES: dict[str, type[BaseModel]] = {
     "end_sessions": models.EndSessions,
     "plan_window": window_models.Plan,
     "change_window": window_models.PlanChange,
+    "stop_jobs": job_models.StopJobs,
+    "restore_jobs": job_models.RestoreJobs,
 }
 _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
     "message": (
@@ -46,6 +51,7 @@ _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
         ("skip", "How many to leave out.", {"type": "integer", "minimum": 0, "maximum": 9000, "default": 0}),
     ),
+    "jobs": (("window", "Only jobs that were ended for this window.", {"type": "string"}),),
     "events": (
         ("after", "The id of an event; only those after it are told.", {"type": "string"}),
         ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),

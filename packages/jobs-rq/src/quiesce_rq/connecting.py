@@ -38,7 +38,8 @@ def connection() -> Redis | None:
     with _lock:
         if _configured:
             return _configured[0]
-        url = Settings.load().rq_url
+        settings = Settings.load()
+        url = settings.rq_url
         if url is None:
             return None
         key = (os.getpid(), url)

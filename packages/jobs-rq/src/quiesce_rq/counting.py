@@ -8,7 +8,7 @@ from rq.suspension import is_suspended
 
 from quiesce import JobCounts
 
-from .holding import is_held, is_wake_up, wake_idle
+from .holding import is_held, is_wake_up, wake_idle, wake_ups
 from .looking import SOURCE, in_between, started, workers
 
 
@@ -27,7 +27,7 @@ def count(redis: Redis) -> JobCounts:
     jobs = {job.id: job for job in started(redis) if not is_wake_up(job.id)}
     busy = sum(1 for worker in seen if worker.state == "busy")
     idle = [w.name for w in seen if w.state not in {"busy", "suspended"}]
-    queued = sum(1 for queue in Queue.all(connection=redis) for id_ in queue.get_job_ids() if not is_wake_up(str(id_)))
+    queued = sum(queue.count for queue in Queue.all(connection=redis)) - len(wake_ups(redis))
     notes = []
     silent = sorted(job.id for job in jobs.values() if job.is_silent)
     if silent:
@@ -38,7 +38,7 @@ def count(redis: Redis) -> JobCounts:
         notes.append(f"idle workers that may take one more job: {_few(sorted(idle))}")
     reserved = len(taken - jobs.keys()) + len(idle) if suspended else None
     return JobCounts(
-        source=SOURCE, running=max(len(jobs), busy), reserved=reserved, queued=queued, detail="; ".join(notes)
+        source=SOURCE, running=max(len(jobs), busy), reserved=reserved, queued=max(queued, 0), detail="; ".join(notes)
     )
 
 

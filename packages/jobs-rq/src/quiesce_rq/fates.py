@@ -57,23 +57,28 @@ def fate_of(redis: Redis, seen: Seen, *, is_running: bool) -> JobRecord:
     if is_running:
         return _record(seen, name, JobFate.RUNNING, detail="its worker did not end it")
     if status == JobStatus.FAILED:
-        return _failed(seen, name, _error_of(job))
+        return _failed(seen, name, _error_of(job), run=_run_of(job))
     if status in _WAITING:
         return _record(seen, name, JobFate.STOPPED, detail="it failed, and RQ itself will run it again")
     if status in {JobStatus.FINISHED, JobStatus.STOPPED}:
         was_stopped = status == JobStatus.STOPPED
         fate = JobFate.TERMINATED if was_stopped else JobFate.FINISHED
-        return _record(seen, name, fate, is_restorable=was_stopped)
+        return _record(seen, name, fate, detail=_run_of(job), is_restorable=was_stopped)
     why = "its worker fell silent" if status == JobStatus.STARTED else f"RQ calls it {status}"
     return _record(seen, name, JobFate.LOST, detail=why)
 
 
-def _failed(seen: Seen, name: str, error: str) -> JobRecord:
+def _failed(seen: Seen, name: str, error: str, *, run: str) -> JobRecord:
     if _ASKED in error:
-        return _record(seen, name, JobFate.STOPPED, is_restorable=True)
+        return _record(seen, name, JobFate.STOPPED, detail=run, is_restorable=True)
     if "Work-horse" in error or "AbandonedJobError" in error:
         return _record(seen, name, JobFate.LOST, detail="its process ended without a word")
     return _record(seen, name, JobFate.FINISHED, detail=f"failed: {error[:200]}")
+
+
+def _run_of(job: Job) -> str:
+    """Return what tells this run from others of the same id, which schedulers use again and again."""
+    return "" if job.started_at is None else f"began at {job.started_at.isoformat()}"
 
 
 def _error_of(job: Job) -> str:

@@ -24,6 +24,7 @@ _OURS, _OTHERS = b"ours", b"others"
 _WAIT_SECONDS = 5.0
 _STEP_SECONDS = 0.05
 _WAKE_TTL_SECONDS = 10
+_MOST_WAKE_UPS = 100
 _WAKE_FUNCTION = "time.time"  # every worker can import it, also one that knows nothing of Quiesce
 
 
@@ -44,10 +45,8 @@ def resume_all(redis: Redis) -> None:
         return
     if by_whom in {_OURS, _OURS.decode()}:
         resume(redis)
-    for queue in Queue.all(connection=redis):
-        for id_ in queue.get_job_ids():
-            if is_wake_up(str(id_)):
-                queue.remove(id_)
+    for queue, id_ in wake_ups(redis):
+        queue.remove(id_)
     redis.delete(HELD_KEY, STOPPING_KEY)
 
 
@@ -59,6 +58,16 @@ def is_held(redis: Redis) -> bool:
 def is_wake_up(job_id: str) -> bool:
     """Whether this is one of the jobs that do nothing."""
     return job_id.startswith(WAKE_PREFIX)
+
+
+def wake_ups(redis: Redis) -> list[tuple[Queue, str]]:
+    """Return the jobs that do nothing and that nobody took; they stand in front, so that no whole queue is read."""
+    return [
+        (queue, str(id_))
+        for queue in Queue.all(connection=redis)
+        for id_ in queue.get_job_ids(0, _MOST_WAKE_UPS)
+        if is_wake_up(str(id_))
+    ]
 
 
 def wake_idle(redis: Redis) -> int:

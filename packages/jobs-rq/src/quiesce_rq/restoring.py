@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -34,8 +35,8 @@ def restore(redis: Redis, ledger: Iterable[JobRecord]) -> list[JobRecord]:
 def _put_back(redis: Redis, record: JobRecord) -> JobRecord:
     if not record.is_restorable:
         return record
-    id_ = f"{record.id}-restored"
-    mark = f"quiesce:rq:restored:{record.id}"
+    id_ = f"{record.id}-restored-{_digest(record)}"
+    mark = f"quiesce:rq:restored:{id_}"
     for _ in range(_TRIES):
         with redis.pipeline() as pipeline:
             pipeline.watch(mark)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
@@ -56,6 +57,11 @@ def _put_back(redis: Redis, record: JobRecord) -> JobRecord:
                 return replace(record, detail=f"RQ does not take it: {exc}"[:300])
             return replace(record, put_back_as=id_)
     return record
+
+
+def _digest(record: JobRecord) -> str:
+    """Return what tells this run, whose start is in the record, from others of the same id."""
+    return hashlib.sha256(f"{record.id}\x00{record.detail}".encode()).hexdigest()[:10]
 
 
 def _copy(redis: Redis, id_: str, copy: str) -> Job | None:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "enable": "windows",
     "explain": "explain",
     "extend": "windows",
+    "jobs": "jobs",
     "pass": "passes.passes",
     "plugins": "plugins",
     "run": "run",

@@ -6,6 +6,7 @@ from .adapter import AdapterContract
 from .adapter_client import AdapterClient, Answer
 from .classifier import ClassifierContract
 from .clock import FakeClock
+from .job_queue import JobQueueContract
 from .store import StoreContract
 from .waiting import eventually
 
@@ -15,6 +16,7 @@ __all__ = [
     "Answer",
     "ClassifierContract",
     "FakeClock",
+    "JobQueueContract",
     "StoreContract",
     "eventually",
 ]

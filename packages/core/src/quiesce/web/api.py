@@ -6,6 +6,7 @@ from ..control import EnhancedMaintenanceModeService
 from ..model import ConflictError, InvalidValueError, NoSuchWindowError, StoreError
 from .command_endpoints import CommandEndpoints
 from .exchange import ApiRequest, ApiResponse, problem
+from .job_endpoints import JobEndpoints
 from .pass_endpoints import PassEndpoints
 from .routing import Call, Route, RoutingTable, id_of
 from .security import authorise, carries_token
@@ -28,6 +29,7 @@ class MaintenanceStatusAPI:
             WindowEndpoints(service),
             PassEndpoints(service),
             SessionEndpoints(service),
+            JobEndpoints(service),
         )
         self._table = RoutingTable(endpoint for room in rooms for endpoint in room.endpoints())
 
