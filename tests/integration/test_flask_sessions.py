@@ -121,6 +121,19 @@ def test_nobody_is_asked_before_the_first_session_is_ended(shop: Shop) -> None:
     assert shop.asked == asked
 
 
+def test_whoever_is_logged_out_stands_in_the_log(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """The guide names the line by which an operator sees whom a window has logged out."""
+    client = shop.install()
+    client.post("/login/bob")
+    shop.revoke()
+
+    with caplog.at_level(logging.INFO, logger="quiesce"):
+        client.get("/me")
+        shop.service.stop()
+
+    assert '[MAINTENANCE] Session invalidated: user="bob" reason="ended_by_operator"' in caplog.messages
+
+
 def test_a_refused_login_leaves_nothing_behind(shop: Shop) -> None:
     """Neither the session nor any other cookie of the view's answer; and it is counted as what it is."""
     client = shop.install()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -66,6 +67,20 @@ class TestRevoke:
         assert not bob.cookies
         service.disable(actor="ops")
         assert (who(bob), who(ann)) == (None, "ann")
+
+    def test_whoever_is_logged_out_stands_in_the_log(
+        self, service: Any, browser: Browser, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The guide names the line by which an operator sees whom a window has logged out."""
+        bob = browser()
+        log_in(bob, "bob")
+        service.enable(reason="upgrade", actor="ops")
+
+        with caplog.at_level(logging.INFO, logger="quiesce"):
+            who(bob)
+            service.stop()
+
+        assert '[MAINTENANCE] Session invalidated: user="bob" reason="maintenance_activation"' in caplog.messages
 
     def test_an_old_cookie_is_over_for_good(self, service: Any, browser: Browser) -> None:
         """A copy of it is as old as itself."""

@@ -48,6 +48,8 @@ class CookieSession:
             verdict = await self._verdict(stamp)
             if verdict is SessionVerdict.REVOKED and self.scope["type"] == "http":
                 stored.clear()
+                if self._was is not None:
+                    self._service.sessions.log_invalidated(self._was)
                 self._was = None
             elif verdict is not SessionVerdict.VALID:
                 self._hide()

@@ -139,6 +139,7 @@ class _SessionControl:
         if verdict is SessionVerdict.REVOKED:
             session.clear()
             forget_user(session)
+            self._sessions.log_invalidated(principal)
             return self._judge_header()
         if is_remembered and stamp and session.get("_user_id") is not None:
             session[STAMP] = stamp

@@ -12,7 +12,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that read (RFC 9110, section 9.2.1)."""
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE", "WEBSOCKET"})
-_LOG_IN = r"/(?:(?:api(?:/v\d+)?|admin|auth|accounts?|users?|session)/){0,3}(?:log|sign)[_-]?(?:in|out)(?:/|\Z)"
+_AROUND = r"/(?:(?:api(?:/v\d+)?|admin|auth|accounts?|users?|session|jwt|cookie|bearer)/){0,4}"
+_LOG_IN = _AROUND + r"(?:log|sign)[_-]?(?:in|out)(?:/|\Z)"
+_GRANT = r"/(?:api/(?:v\d+/)?)?(?:auth|oauth2?)/token(?:/|\Z)"  # /token alone may be anything that is called so
 
 
 def _rules(
@@ -23,7 +25,7 @@ def _rules(
 
 GUIDE_RULES: tuple[Rule, ...] = (
     # Before the admin routes: an administrator who is logged out must be able to come in by /admin/login.
-    *_rules(OperationType.AUTHENTICATION, _LOG_IN, kind="regex"),
+    *_rules(OperationType.AUTHENTICATION, _LOG_IN, _GRANT, kind="regex"),
     *_rules(OperationType.ADMIN_OPERATIONS, "/admin", "/api/admin"),
     *_rules(OperationType.CAPTION_GENERATION, "/start_caption_generation", "/api/caption"),
     *_rules(OperationType.JOB_CREATION, "/api/jobs"),
