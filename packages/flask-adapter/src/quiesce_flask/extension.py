@@ -99,7 +99,7 @@ def init_app(
     if sessions and identifier is not None:
         install_session_control(app, middleware.admission, service=service, identifier=identifier)
     elif sessions:
-        logger.warning("maintenance leaves sessions alone: without identify nobody can be told from an admin")
+        logger.info("maintenance leaves sessions alone: without identify nobody can be told from an admin")
     app.cli.add_command(maintenance_commands(service))
     app.wsgi_app = middleware  # type: ignore[method-assign] # the documented way to add a WSGI middleware
     app.extensions[_KEY] = MaintenanceExtension(service, middleware)
