@@ -208,12 +208,12 @@ class Agent:
 
     def _follow(self, change: Change) -> None:
         """Apply what was announced, without a question to the store where the announcement says it all."""
-        known = self._gate.renew().state
+        known = self._gate.snapshot.state
         if change.state is None or not (change.state.contains(known) or known.contains(change.state)):
             self._synchronise()
         elif not known.contains(change.state):
-            self._board.publish(change.state)
             self._gate.adopt(change.state)
+            self._board.publish(change.state, body=change.body)
 
     def _synchronise(self) -> None:
         """Bring process, board and store to one state that contains what each of them knew."""

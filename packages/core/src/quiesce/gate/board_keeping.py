@@ -28,11 +28,11 @@ class BoardKeeper:
             self._reopen()
         self.publish(self._gate.renew().state)
 
-    def publish(self, state: MaintenanceState) -> None:
-        """Show the state to the processes of this machine."""
+    def publish(self, state: MaintenanceState, *, body: bytes = b"") -> None:
+        """Show the state to the processes of this machine; whoever has it encoded already gives that along."""
         if state.revision and self._gate.board.word[0] != state.revision:
             try:
-                self._gate.board.publish(state.revision, encode_state(state))
+                self._gate.board.publish(state.revision, body or encode_state(state))
             except BoardError as exc:
                 logger.error("%s; each worker of this machine follows the store by itself", exc)
 

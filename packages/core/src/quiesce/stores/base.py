@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -32,9 +32,11 @@ class Change:
 
     Attributes:
         state: the state that was announced with its commit; ``None``: load it, something may have been missed.
+        body: its bytes, as they were announced, if they are those that ``encode_state`` makes; else empty.
     """
 
     state: MaintenanceState | None = None
+    body: bytes = field(default=b"", repr=False)
 
 
 class Store(Protocol):

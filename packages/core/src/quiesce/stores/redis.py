@@ -214,7 +214,7 @@ class RedisStore:
         if body is None:
             return None
         try:
-            return Change(decode_state(body) if body else None)
+            return Change(decode_state(body), body) if body else Change()
         except StoreCorruptError:
             return Change()
 
