@@ -12,13 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..clock import Clock
-from ..model import (
-    Acknowledgement,
-    Heartbeat,
-    StoreError,
-    UnknownWorkerError,
-    WorkerInfo,
-)
+from ..model import Acknowledgement, Heartbeat, StoreError, UnknownWorkerError, WorkerInfo
 from ..stores.base import Change, Store
 from .board_keeping import BoardKeeper
 from .gate import Gate
@@ -37,7 +31,7 @@ ASK_FOR_SILENT_SECONDS = 3.0
 """How often it asks who is silent; an answer costs the store as much as another heartbeat."""
 RETRY_SECONDS = 0.25
 POLL_SECONDS = 0.02
-"""How often the agent looks at the board's word, so that a worker without traffic acknowledges too."""
+"""How often the agent looks at the board's word where no bell tells it of news, and at what is in flight."""
 
 _STOP_SECONDS = 5.0
 
@@ -94,6 +88,7 @@ class Agent:
 
     def forget_parent(self) -> None:
         """Begin anew in a forked child: its parent's thread, locks and id are not its own."""
+        self._board.close()
         self._gate.forget_parent()
         self._make_locks()
         self._rearm()
@@ -130,6 +125,7 @@ class Agent:
             self._store.wake()
             self._thread.join(_STOP_SECONDS)
             atexit.unregister(self.stop)
+            self._board.close()
             self._gate.end_lease()
             try:
                 self._say_goodbye()
@@ -157,10 +153,17 @@ class Agent:
                 self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
             if leads and self.on_lead is not None:
                 self.on_lead()
-            change = self._store.wait_for_change(timeout_seconds=POLL_SECONDS)
+            change = self._store.wait_for_change(timeout_seconds=self._patience(), beside=self._board.bell)
+
+    def _patience(self) -> float:
+        """Return how long nothing can happen that this thread would not be told of; a job's start can wait."""
+        if self._board.bell is None or not self._is_up_to_date() or (self._written and self._written.jobs):
+            return POLL_SECONDS
+        return max(min(self._beat_at, self._gate.judge_at) - self._clock.monotonic(), POLL_SECONDS)
 
     def _turn(self, change: Change | None) -> bool:
         """Do what is due; say whether this worker leads and a heartbeat has passed."""
+        self._board.attend()
         now = self._clock.monotonic()
         is_due = now >= self._beat_at
         if change is not None and self._failed_at is None:
@@ -227,19 +230,14 @@ class Agent:
 
     def _is_settled(self) -> bool:
         """Whether the last report still holds, so that an idle worker's poll costs next to nothing."""
+        return self._is_up_to_date() and self._written is not None and self._written.jobs == self.count_jobs()
+
+    def _is_up_to_date(self) -> bool:
         gate, written = self._gate, self._written
-        if written is None or written.in_flight or gate.snapshot is not self._looked_at or gate.has_news:
-            return False
-        return written.jobs == self.count_jobs()
+        return not (written is None or written.in_flight or gate.snapshot is not self._looked_at or gate.has_news)
 
     def _differs(self, acknowledgement: Acknowledgement) -> bool:
-        written = self._written
-        return written is None or (written.revision, written.windows, written.in_flight, written.jobs) != (
-            acknowledgement.revision,
-            acknowledgement.windows,
-            acknowledgement.in_flight,
-            acknowledgement.jobs,
-        )
+        return self._written is None or _gist(self._written) != _gist(acknowledgement)
 
     def _report(
         self, acknowledgement: Acknowledgement, *, lease_seconds: float, asks_for_silent: bool = False
@@ -281,6 +279,11 @@ class Agent:
             logger.error("store %s: %s; going on with the last known state", self._store.url, exc)
         self._beat_at = self._clock.monotonic() + RETRY_SECONDS
         self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
+
+
+def _gist(acknowledgement: Acknowledgement) -> tuple[object, ...]:
+    """Return what an operator waits for."""
+    return acknowledgement.revision, acknowledgement.windows, acknowledgement.in_flight, acknowledgement.jobs
 
 
 _agents: weakref.WeakSet[Agent] = weakref.WeakSet()

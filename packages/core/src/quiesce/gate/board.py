@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..model import BoardError
+from .board_bell import ring
 
 MAGIC = b"QUIESCE\x01"
 SLOT_BYTES = 128 * 1024
@@ -70,7 +71,7 @@ class Board:
         return newest
 
     def publish(self, revision: int, snapshot: bytes) -> None:
-        """Make the snapshot the newest, unless a newer one is there; then only mend the word.
+        """Make the snapshot the newest, unless a newer one is there; then only mend the word. Rings the board's bell.
 
         Raises:
             BoardError: the snapshot is too long, or another publisher holds the lock and does not move.
@@ -83,8 +84,11 @@ class Board:
             if newest < revision:
                 self._write(revisions.index(min(revisions)), revision, snapshot)
                 newest = revision
-            if self.word[0] != newest:
+            is_news = self.word[0] != newest
+            if is_news:
                 self.word[0] = newest
+        if is_news and self.path is not None:
+            ring(self.path)
 
     def is_current(self) -> bool:
         """Whether the path still leads to the mapped file, whole."""

@@ -8,6 +8,7 @@ from ..model import BoardError, MaintenanceState
 from ..model.codec import encode_state
 from ..stores.base import Store
 from .board import Board
+from .board_bell import BoardBell
 from .gate import Gate
 
 logger = logging.getLogger("quiesce")
@@ -20,12 +21,27 @@ class BoardKeeper:
         self._store = store
         self._gate = gate
         self._problem = ""
+        self._bell = BoardBell()
+
+    @property
+    def bell(self) -> int | None:
+        """The descriptor that tells when somebody shows a state; ``None``: the board has to be looked at."""
+        return self._bell.descriptor
+
+    def attend(self) -> None:
+        """Get ready for the next ring of the bell; to be done before the board is looked at."""
+        self._bell.attend()
+
+    def close(self) -> None:
+        """Listen to the bell no more."""
+        self._bell.close()
 
     def mend(self) -> None:
         """See that the board is the one that the path leads to, and that it shows what this process applies."""
         board = self._gate.board
         if not board.is_current() or board.is_private:
             self._reopen()
+        self._bell.mend(self._gate.board.path)
         self.publish(self._gate.renew().state)
 
     def publish(self, state: MaintenanceState, *, body: bytes = b"") -> None:

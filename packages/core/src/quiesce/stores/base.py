@@ -137,8 +137,12 @@ class Store(Protocol):
     def age(self) -> float:
         """Return the seconds since the store was created or last lost its contents, by its own clock."""
 
-    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
+    def wait_for_change(self, *, timeout_seconds: float, beside: int | None = None) -> Change | None:
         """Wait until a commit may have happened, ``wake`` is called, or the timeout passes.
+
+        Args:
+            timeout_seconds: how long to wait at most.
+            beside: a file descriptor that ends the wait too, when it becomes readable or is hung up on.
 
         Returns:
             What the store heard of a commit, or an empty ``Change`` when it cannot be sure that it missed none; else

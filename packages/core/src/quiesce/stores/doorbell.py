@@ -19,8 +19,7 @@ class Doorbell:
 
     _pid: int
     _lock: threading.Lock
-    _ends: tuple[int, int] | None = None
-    _finalizer: weakref.finalize[[int, int], Doorbell]
+    _ends: tuple[int, int] | None
     _is_rung: bool
     _is_commit: bool
 
@@ -33,9 +32,9 @@ class Doorbell:
             self._is_commit |= is_commit
             self._sound()
 
-    def wait(self, timeout_seconds: float) -> bool:
-        """Return at a ring, or after the timeout: whether a commit was among the rings."""
-        self.listen(timeout_seconds)
+    def wait(self, timeout_seconds: float, *, beside: int | None = None) -> bool:
+        """Return as ``listen`` does: whether a commit was among the rings."""
+        self.listen(timeout_seconds, beside)
         if not self._is_commit:
             return False
         with self._own():
@@ -43,7 +42,7 @@ class Doorbell:
             self._is_commit = False
             return is_commit
 
-    def listen(self, timeout_seconds: float, *beside: int) -> Collection[int]:
+    def listen(self, timeout_seconds: float, *beside: int | None) -> Collection[int]:
         """Return at a ring, as soon as one of the other descriptors has something to tell, or after the timeout.
 
         Returns:
@@ -52,7 +51,8 @@ class Doorbell:
         own = self._pipe()
         poll = select.poll()
         for descriptor in (own, *beside):
-            poll.register(descriptor, select.POLLIN)
+            if descriptor is not None:
+                poll.register(descriptor, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(max(0, math.ceil(timeout_seconds * 1000)))}
         if own in ready:
             ready.remove(own)
@@ -63,9 +63,7 @@ class Doorbell:
     def _hang(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        if self._ends is not None:
-            self._finalizer()
-            self._ends = None
+        self._ends = None
         self._is_rung = False
         self._is_commit = False
 
@@ -80,8 +78,7 @@ class Doorbell:
         with self._own():
             if self._ends is None:
                 self._ends = os.pipe()
-                self._finalizer = weakref.finalize(self, _close, *self._ends)
-                self._finalizer.atexit = False  # a thread may still listen
+                weakref.finalize(self, _close, *self._ends, pid=self._pid).atexit = False  # a thread may still listen
                 if self._is_rung:
                     self._is_rung = False
                     self._sound()
@@ -99,7 +96,9 @@ class Doorbell:
             os.read(self._ends[0], 1)
 
 
-def _close(*descriptors: int) -> None:
+def _close(*descriptors: int, pid: int) -> None:
+    if os.getpid() != pid:  # a child that became a daemon has closed them, and the numbers may stand for other files
+        return
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             os.close(descriptor)

@@ -204,13 +204,13 @@ class RedisStore:
         """Return the seconds since this store's keys were first written, or since the first call of this."""
         return float(max(self._ready().run(scripts.AGE), 0)) / 1000
 
-    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
+    def wait_for_change(self, *, timeout_seconds: float, beside: int | None = None) -> Change | None:
         """Return at a commit, at ``wake``, after the timeout, or when the announcements can be heard anew.
 
         Never raises because Redis is away: it waits, and subscribes when it is called again.
         """
         self._renew_after_fork()
-        body = self._subscription.wait(timeout_seconds=timeout_seconds)
+        body = self._subscription.wait(timeout_seconds=timeout_seconds, beside=beside)
         if body is None:
             return None
         try:

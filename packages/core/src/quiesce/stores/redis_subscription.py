@@ -30,8 +30,10 @@ class Subscription:
         self._retry_at = float("-inf")
         self._is_closed = False
 
-    def wait(self, *, timeout_seconds: float) -> bytes | None:
+    def wait(self, *, timeout_seconds: float, beside: int | None = None) -> bytes | None:
         """Return after the timeout, at a message, at the bell, or as soon as the channel is heard anew.
+
+        What happens to the descriptor ``beside`` ends the wait too.
 
         Returns:
             The newest message; empty when one may have come while nobody listened; ``None``: there was none.
@@ -41,8 +43,8 @@ class Subscription:
             return None
         try:
             if self._announcements is None:
-                return self._subscribe(deadline)
-            return self._listen(self._announcements, deadline)
+                return self._subscribe(deadline, beside)
+            return self._listen(self._announcements, deadline, beside)
         except (redis.exceptions.RedisError, OSError):
             self._drop()
             return _MISSED
@@ -65,7 +67,7 @@ class Subscription:
             finally:
                 self._lock.release()
 
-    def _subscribe(self, deadline: float) -> bytes | None:
+    def _subscribe(self, deadline: float, beside: int | None) -> bytes | None:
         if not self._is_closed and time.monotonic() >= self._retry_at:
             try:
                 self._announcements = Announcements(self._client, channel=self._channel)
@@ -74,11 +76,13 @@ class Subscription:
             else:
                 return _MISSED
         until = deadline if self._is_closed else min(deadline, self._retry_at)
-        self._bell.listen(until - time.monotonic())
+        self._bell.listen(until - time.monotonic(), beside)
         return None
 
-    def _listen(self, announcements: Announcements, deadline: float) -> bytes | None:
-        while self._bell.listen(deadline - time.monotonic(), announcements.descriptor):
+    def _listen(self, announcements: Announcements, deadline: float, beside: int | None) -> bytes | None:
+        while announcements.descriptor in self._bell.listen(
+            deadline - time.monotonic(), announcements.descriptor, beside
+        ):
             newest = announcements.read()
             if newest is not None:
                 return newest
