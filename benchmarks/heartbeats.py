@@ -31,6 +31,16 @@ def measure(*, redis_url: str, effort: Effort) -> tuple[list[Row], dict[str, lis
     with redis.Redis.from_url(redis_url) as server:
         idle = [_load(server, seconds=_SECONDS, beats=iter(())) for _ in range(repeats)]
         rows.append(Row(what="heartbeats: the server idle", contender="Redis", unit="%", spread=Spread.of(idle)))
+        pings = [_load(server, seconds=_SECONDS, beats=_pings(server, CLUSTERS[-1])) for _ in range(repeats)]
+        rows.append(
+            Row(
+                what=f"heartbeats: {CLUSTERS[-1]:,} PINGs a second",
+                contender="Redis",
+                unit="%",
+                spread=Spread.of(pings),
+                note="of one core: what so many questions cost that ask for nothing",
+            )
+        )
         medians = []
         for count in CLUSTERS:
             server.flushdb()
@@ -96,6 +106,15 @@ def _beats(store: Any, count: int) -> Iterator[float]:
             )
             due = max(due + 1 / count, time.monotonic() - 0.1)
             yield due - time.monotonic()
+
+
+def _pings(server: Any, count: int) -> Iterator[float]:
+    """Ask for nothing so often a second, for ever; yield how long to wait before the next."""
+    due = time.monotonic()
+    while True:
+        server.ping()
+        due = max(due + 1 / count, time.monotonic() - 0.1)
+        yield due - time.monotonic()
 
 
 def _processor_seconds(server: Any) -> float:

@@ -307,7 +307,7 @@ def test_without_identify_sessions_are_left_alone_and_the_log_says_so(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody could be told from an admin, and admins must stay in."""
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO, logger="quiesce"):
         init_app(shop.app, service=shop.service)
     client = shop.app.test_client()
     client.post("/login/bob")

@@ -15,6 +15,7 @@ from typing import Any, Self
 import pytest
 
 from quiesce.model import (
+    Heartbeat,
     MaintenanceState,
     QuiesceError,
     RevisionConflictError,
@@ -23,7 +24,8 @@ from quiesce.model import (
     StoreUnreachableError,
     UnknownWorkerError,
 )
-from quiesce.stores import Store, open_store
+from quiesce.stores import Store, open_store, redis_reports
+from quiesce.stores.clock import seconds_since_boot
 from quiesce.testing import eventually
 from quiesce.testing.store_samples import ACKNOWLEDGEMENT, a_record, a_window, a_worker, beat, commit
 
@@ -66,6 +68,12 @@ def fails(use: Callable[[], object], *, within: float) -> QuiesceError:
 def settle(store: Store) -> None:
     """Let the store subscribe."""
     eventually(lambda: not store.wait_for_change(timeout_seconds=0.05))
+
+
+def repeat(store: Store, *, lease_seconds: float = 0, asks_for_silent: bool = False) -> Heartbeat:
+    """Report until nothing changes any more; return what the last report is answered."""
+    beat(store, a_worker().id, lease_seconds=lease_seconds)
+    return beat(store, a_worker().id, lease_seconds=lease_seconds, asks_for_silent=asks_for_silent)
 
 
 def replicate(master: Any, replica: Any) -> None:
@@ -195,6 +203,65 @@ def test_its_age_counts_from_the_first_worker_on(redis_server: Any, store: Store
     eventually(lambda: store.workers()[0].heartbeat_age > 0.2)
 
     assert store.age() > 0.19
+
+
+def test_a_report_that_changes_nothing_runs_no_script(redis_server: Any, store: Store) -> None:
+    """A thousand workers say every second that nothing has changed, and scripts cost the server far more."""
+    assert not repeat(store).is_leader
+    with redis_server.client() as client, opened(redis_server.url) as leader:
+        assert beat(leader, "leader", lease_seconds=60).is_leader
+        before = client.info("commandstats")
+
+        for _ in range(5):
+            eventually(lambda: store.workers()[0].heartbeat_age > 0.002)  # within one millisecond it cannot tell
+            assert not beat(store, a_worker().id, lease_seconds=60, asks_for_silent=True).is_leader
+
+        after = client.info("commandstats")
+    assert after["cmdstat_hset"]["calls"] == before["cmdstat_hset"]["calls"]
+    assert after["cmdstat_zadd"]["calls"] == before["cmdstat_zadd"]["calls"] + 5
+
+
+@pytest.mark.parametrize(
+    "loss", [("HDEL", "acknowledgements"), ("HSET", "acknowledgements", "{}"), ("ZREM", "heartbeats")], ids=str
+)
+def test_what_the_server_lost_of_a_report_comes_back_with_the_next(
+    redis_server: Any, store: Store, loss: tuple[str, ...]
+) -> None:
+    """A failover forgets the last moments; an operator would wait for ever for a word that was given and lost."""
+    repeat(store)
+    with redis_server.client() as client:
+        command, key, *value = loss
+        client.execute_command(command, PREFIX + key, a_worker().id, *value)
+
+    store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
+
+    (report,) = store.workers()
+    assert report.acknowledgement == ACKNOWLEDGEMENT
+    assert 0 <= report.heartbeat_age < 1
+
+
+def test_a_worker_that_the_server_lost_is_told_so(redis_server: Any, store: Store) -> None:
+    """Its heartbeats alone would list it nowhere, and nobody would wait for it."""
+    repeat(store)
+    with redis_server.client() as client:
+        client.hdel(PREFIX + "workers", a_worker().id)
+
+    with pytest.raises(UnknownWorkerError):
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
+
+
+@pytest.mark.parametrize("seconds", [-4000.0, -3.0, -0.5, 0.5, 3.0, 4000.0])
+def test_a_heartbeat_bears_the_servers_time_whatever_the_clocks_do(
+    store: Store, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """A machine that was suspended, a server whose clock was set: neither makes a worker look late, or gone."""
+    repeat(store)
+    monkeypatch.setattr(redis_reports, "seconds_since_boot", lambda: seconds_since_boot() + seconds)
+
+    for _ in range(2):
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=1)
+
+        assert 0 <= store.workers()[0].heartbeat_age < 0.3
 
 
 def test_a_server_that_hangs_is_given_up_in_time(redis_server: Any, store: Store) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,9 +24,12 @@ from quiesce import (
     open_store,
 )
 from quiesce.gate import Agent, Board, Gate, Policy, this_machine
+from quiesce.gate import agent as agent_module
+from quiesce.gate.board_bell import bell_of
 from quiesce.gate.processes import describe_this_process
 from quiesce.model import Acknowledgement, AuditRecord, CountKey, Heartbeat, MaintenanceEvent, WorkerInfo, WorkerReport
 from quiesce.model.codec import encode_state
+from quiesce.stores import Store
 from quiesce.stores.memory import MemoryStore
 from quiesce.testing import eventually
 
@@ -131,12 +136,12 @@ def commit(store: MemoryStore, committed: MaintenanceState) -> None:
     store.commit(committed, expected_revision=committed.revision - 1, audit=[])
 
 
-def the_worker(store: MemoryStore) -> WorkerReport:
+def the_worker(store: Store) -> WorkerReport:
     (report,) = store.workers()
     return report
 
 
-def is_acknowledged(store: MemoryStore, revision: int) -> bool:
+def is_acknowledged(store: Store, revision: int) -> bool:
     acknowledgement = the_worker(store).acknowledgement
     return acknowledgement is not None and acknowledgement.revision >= revision
 
@@ -348,6 +353,59 @@ def test_a_replaced_board_is_noticed_and_filled_again(tmp_path: Path) -> None:
     finally:
         agent.stop()
         store.close()
+
+
+@pytest.mark.parametrize("has_bell", [True, False])
+def test_between_heartbeats_a_worker_hears_what_a_sibling_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_bell: bool
+) -> None:
+    """By the bell, or where there can be none by looking: an operator does not wait for the next heartbeat."""
+    monkeypatch.setattr(agent_module, "HEARTBEAT_SECONDS", 3600.0)
+    monkeypatch.setattr(agent_module, "LEASE_SECONDS", 3600.0)
+    with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'store.db'}")) as store:
+        assert store.board_path is not None
+        board = Board(store.board_path)
+        if not has_bell:
+            bell_of(store.board_path).write_text("in the way")
+        gate = Gate(
+            classifier=MaintenanceOperationClassifier(), policy=Policy(), board=Board(store.board_path), clock=CLOCK
+        )
+        agent = Agent(store=store, gate=gate, clock=CLOCK, framework="test")
+        agent.revive()
+        eventually(lambda: the_worker(store).acknowledgement)
+        try:
+            for revision in range(1, 4):
+                with contextlib.closing(open_store(store.url)) as other:
+                    other.commit(state(revision, Mode.NORMAL), expected_revision=revision - 1, audit=[])
+
+                board.publish(revision, encode_state(state(revision, Mode.NORMAL)))
+
+                eventually(partial(is_acknowledged, store, revision))
+        finally:
+            agent.stop()
+
+
+def test_an_agent_that_stops_leaves_no_descriptor_behind(tmp_path: Path) -> None:
+    """A process that starts and stops it over and over, as a test suite does, has only so many."""
+    with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'store.db'}")) as store:
+        assert store.board_path is not None
+        gate = Gate(
+            classifier=MaintenanceOperationClassifier(), policy=Policy(), board=Board(store.board_path), clock=CLOCK
+        )
+        agent = Agent(store=store, gate=gate, clock=CLOCK, framework="test")
+
+        def opened() -> set[str]:
+            names = set()
+            for link in Path("/proc/self/fd").iterdir():
+                with contextlib.suppress(OSError):  # another thread has closed it meanwhile
+                    names.add(link.readlink().name)
+            return names
+
+        agent.revive()
+        eventually(lambda: bell_of(store.board_path or Path()).name in opened())
+        agent.stop()
+
+        assert bell_of(store.board_path).name not in opened()
 
 
 FORKING = """

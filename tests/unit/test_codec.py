@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -129,6 +130,25 @@ def test_text_stays_readable_in_the_store() -> None:
 
     assert "Wartung ☂".encode() in data
     assert b"2031-05-04T12:00:00+00:00" in data
+
+
+def test_a_state_is_read_anew_where_it_differs_from_the_one_before() -> None:
+    """What is taken over from the last state that was read must be what the new one says, to the last field."""
+    window = MaintenanceWindow(id="w", mode=Mode.NORMAL, reason="r", owner="o", starts_at=NOON, ends_at=NOON)
+    others = tuple(replace(window, id=f"w{number}") for number in range(3))
+    decode_state(encode_state(MaintenanceState(1, (*others, window))))
+    changes: list[dict[str, Any]] = [
+        {"reason": "other"},
+        {"ends_at": None},
+        {"ended_at": NOON},
+        {"notify_users": False},
+        {"hooks_run": frozenset({"on_activate"})},
+    ]
+
+    for number, change in enumerate(changes, 2):
+        changed = MaintenanceState(number, (replace(window, **change), *others[number % 3 :]))
+
+        assert decode_state(encode_state(changed)) == changed
 
 
 def raw_state(**changes: Any) -> dict[str, Any]:

@@ -15,8 +15,9 @@ def test_what_root_makes_first_belongs_to_whom_the_folder_belongs(tmp_path: Path
     service = EnhancedMaintenanceModeService(Settings(store_url=f"sqlite:///{tmp_path / 'store.db'}"))
 
     service.enable(reason="work", actor="root")
+    service.start()
 
     owners = {path.name: path.stat().st_uid for path in tmp_path.iterdir()}
-    assert {"store.db", "store.db-board"} <= set(owners)
-    assert set(owners.values()) == {tmp_path.stat().st_uid}
     service.close()
+    assert {"store.db", "store.db-board", "store.db-board-bell"} <= set(owners)
+    assert set(owners.values()) == {tmp_path.stat().st_uid}

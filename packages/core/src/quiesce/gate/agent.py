@@ -12,29 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..clock import Clock
-from ..model import (
-    Acknowledgement,
-    Heartbeat,
-    StoreError,
-    UnknownWorkerError,
-    WorkerInfo,
-)
+from ..model import Acknowledgement, Heartbeat, StoreError, UnknownWorkerError, WorkerInfo
 from ..stores.base import Change, Store
+from . import pulse
 from .board_keeping import BoardKeeper
 from .gate import Gate
 from .listening import Listeners
 from .outgoing import OutgoingCounts
 from .processes import describe_this_process
-from .pulse import HEARTBEAT_SECONDS, LEASE_SECONDS, STALE_SECONDS
 from .reaping import Reaper
 from .replica import Snapshot
 from .reseeding import reseed
-
-ASK_FOR_SILENT_SECONDS = 3.0
-"""How often it asks who is silent; an answer costs the store as much as another heartbeat."""
-RETRY_SECONDS = 0.25
-POLL_SECONDS = 0.02
-"""How often the agent looks at the board's word, so that a worker without traffic acknowledges too."""
 
 _STOP_SECONDS = 5.0
 
@@ -68,7 +56,7 @@ class Agent:
         self.framework = framework
         """What this process runs, as it will be registered."""
         self._test_log_level = test_log_level
-        self._gone_after = max(gone_after, LEASE_SECONDS)
+        self._gone_after = max(gone_after, pulse.LEASE_SECONDS)
         self.listeners = Listeners()
         """Told on this thread when what is in force has changed."""
         self._board = BoardKeeper(store=store, gate=gate)
@@ -97,6 +85,7 @@ class Agent:
 
     def forget_parent(self) -> None:
         """Begin anew in a forked child: its parent's thread, locks and id are not its own."""
+        self._board.close()
         self._gate.forget_parent()
         self._make_locks()
         self._rearm()
@@ -112,13 +101,13 @@ class Agent:
                     try:
                         self._register()
                         self._synchronise()
-                        self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=False)
+                        self._gate.extend_lease(seconds=pulse.LEASE_SECONDS, is_stale=False)
                     except StoreError as exc:
                         self._lose_touch(exc)
                     except Exception:
                         # A plugin's store may raise anything; the request that waits here must be decided all the same.
                         logger.exception("store %s failed in an unforeseen way", self._store.url)
-                        self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
+                        self._gate.extend_lease(seconds=pulse.STALE_SECONDS, is_stale=True)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="quiesce-agent", daemon=True)
                 self._thread.start()
@@ -133,6 +122,7 @@ class Agent:
             self._store.wake()
             self._thread.join(_STOP_SECONDS)
             atexit.unregister(self.stop)
+            self._board.close()
             self.on_stop()
             self._gate.end_lease()
             try:
@@ -158,15 +148,22 @@ class Agent:
             except Exception:
                 # A plugin's store may raise anything, and without this thread the worker would be lost to the proof.
                 logger.exception("store %s failed in an unforeseen way", self._store.url)
-                self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
+                self._gate.extend_lease(seconds=pulse.STALE_SECONDS, is_stale=True)
             self.listeners.tell(self._gate.snapshot)
             self.on_turn()
             if leads and self.on_lead is not None:
                 self.on_lead()
-            change = self._store.wait_for_change(timeout_seconds=POLL_SECONDS)
+            change = self._store.wait_for_change(timeout_seconds=self._patience(), beside=self._board.bell)
+
+    def _patience(self) -> float:
+        """Return how long nothing can happen that this thread would not be told of; a job's start can wait."""
+        if self._board.bell is None or not self._is_up_to_date() or (self._written and self._written.jobs):
+            return pulse.POLL_SECONDS
+        return max(min(self._beat_at, self._gate.judge_at) - self._clock.monotonic(), pulse.POLL_SECONDS)
 
     def _turn(self, change: Change | None) -> bool:
         """Do what is due; say whether this worker leads and a heartbeat has passed."""
+        self._board.attend()
         now = self._clock.monotonic()
         is_due = now >= self._beat_at
         if change is not None and self._failed_at is None:
@@ -179,19 +176,19 @@ class Agent:
         state = self._gate.snapshot.state
         if not is_due and not self._differs(acknowledgement):
             return False
-        lease_seconds = LEASE_SECONDS if is_due else 0.0
+        lease_seconds = pulse.LEASE_SECONDS if is_due else 0.0
         asks_for_silent = is_due and now >= self._ask_for_silent_at
         heartbeat = self._report(acknowledgement, lease_seconds=lease_seconds, asks_for_silent=asks_for_silent)
         if asks_for_silent:
-            self._ask_for_silent_at = now + ASK_FOR_SILENT_SECONDS
+            self._ask_for_silent_at = now + pulse.ASK_FOR_SILENT_SECONDS
             self._reaper.reap(heartbeat.silent)
         if (heartbeat.revision, heartbeat.commit_id) != (state.revision, state.commit_id):
             self._synchronise()
             heartbeat = self._report(self._acknowledge(), lease_seconds=lease_seconds)
         if not is_due:
             return False
-        self._beat_at = now + HEARTBEAT_SECONDS
-        self._gate.extend_lease(seconds=LEASE_SECONDS, is_stale=False)
+        self._beat_at = now + pulse.HEARTBEAT_SECONDS
+        self._gate.extend_lease(seconds=pulse.LEASE_SECONDS, is_stale=False)
         if self._failed_at is not None:
             logger.warning("store %s is back after %.1f s", self._store.url, now - self._failed_at)
             self._failed_at = None
@@ -214,12 +211,12 @@ class Agent:
 
     def _follow(self, change: Change) -> None:
         """Apply what was announced, without a question to the store where the announcement says it all."""
-        known = self._gate.renew().state
+        known = self._gate.snapshot.state
         if change.state is None or not (change.state.contains(known) or known.contains(change.state)):
             self._synchronise()
         elif not known.contains(change.state):
-            self._board.publish(change.state)
             self._gate.adopt(change.state)
+            self._board.publish(change.state, body=change.body)
 
     def _synchronise(self) -> None:
         """Bring process, board and store to one state that contains what each of them knew."""
@@ -233,19 +230,14 @@ class Agent:
 
     def _is_settled(self) -> bool:
         """Whether the last report still holds, so that an idle worker's poll costs next to nothing."""
+        return self._is_up_to_date() and self._written is not None and self._written.jobs == self.count_jobs()
+
+    def _is_up_to_date(self) -> bool:
         gate, written = self._gate, self._written
-        if written is None or written.in_flight or gate.snapshot is not self._looked_at or gate.has_news:
-            return False
-        return written.jobs == self.count_jobs()
+        return not (written is None or written.in_flight or gate.snapshot is not self._looked_at or gate.has_news)
 
     def _differs(self, acknowledgement: Acknowledgement) -> bool:
-        written = self._written
-        return written is None or (written.revision, written.windows, written.in_flight, written.jobs) != (
-            acknowledgement.revision,
-            acknowledgement.windows,
-            acknowledgement.in_flight,
-            acknowledgement.jobs,
-        )
+        return self._written is None or _gist(self._written) != _gist(acknowledgement)
 
     def _report(
         self, acknowledgement: Acknowledgement, *, lease_seconds: float, asks_for_silent: bool = False
@@ -285,8 +277,13 @@ class Agent:
         if self._failed_at is None:
             self._failed_at = self._clock.monotonic()
             logger.error("store %s: %s; going on with the last known state", self._store.url, exc)
-        self._beat_at = self._clock.monotonic() + RETRY_SECONDS
-        self._gate.extend_lease(seconds=STALE_SECONDS, is_stale=True)
+        self._beat_at = self._clock.monotonic() + pulse.RETRY_SECONDS
+        self._gate.extend_lease(seconds=pulse.STALE_SECONDS, is_stale=True)
+
+
+def _gist(acknowledgement: Acknowledgement) -> tuple[object, ...]:
+    """Return what an operator waits for."""
+    return acknowledgement.revision, acknowledgement.windows, acknowledgement.in_flight, acknowledgement.jobs
 
 
 _agents: weakref.WeakSet[Agent] = weakref.WeakSet()

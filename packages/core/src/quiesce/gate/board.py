@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..model import BoardError
+from .board_bell import ring
 
 MAGIC = b"QUIESCE\x01"
 SLOT_BYTES = 128 * 1024
@@ -69,7 +70,7 @@ class Board:
         return newest
 
     def publish(self, revision: int, snapshot: bytes) -> None:
-        """Make the snapshot the newest, unless a newer one is there; then only mend the word.
+        """Make the snapshot the newest, unless a newer one is there; then only mend the word. Rings the board's bell.
 
         Raises:
             BoardError: the snapshot is too long, or another publisher holds the lock and does not move.
@@ -82,8 +83,11 @@ class Board:
             if newest < revision:
                 self._write(revisions.index(min(revisions)), revision, snapshot)
                 newest = revision
-            if self.word[()] != newest:
+            is_news = self.word[()] != newest
+            if is_news:
                 self.word[()] = newest
+        if is_news and self.path is not None:
+            ring(self.path)
 
     def is_current(self) -> bool:
         """Whether the path still leads to the mapped file, whole."""

@@ -183,6 +183,11 @@ class Gate:
             self.renew()
 
     @property
+    def judge_at(self) -> float:
+        """Monotonic time at which the windows must be judged anew, if nothing happens before."""
+        return self._judge_at
+
+    @property
     def has_news(self) -> bool:
         """Whether board or clock may have changed what this process applies since it last looked."""
         return self._word[()] != self._seen_word or self._monotonic() >= self._judge_at

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .decisions import Outcome
@@ -22,12 +24,17 @@ from .plan_codec import (
 )
 from .records import AuditRecord, CountKey
 from .sessions import FIRST_EPOCH
-from .state import MaintenanceState, revision_of
+from .state import MOST_COMMITS, MaintenanceState, revision_of
+from .windows import MaintenanceWindow
 from .workers import Acknowledgement, RequestInFlight, WorkerInfo
 
 
 def encode_state(state: MaintenanceState) -> bytes:
     """Return the state as compact UTF-8 JSON."""
+    global _encoded  # noqa: PLW0603 - replaced as a whole, so that threads need no lock
+    encoded = _encoded
+    if encoded[0] is state:
+        return encoded[1]
     members: dict[str, Any] = {
         "revision": state.revision,
         "windows": [window_members(window) for window in state.windows],
@@ -38,7 +45,9 @@ def encode_state(state: MaintenanceState) -> bytes:
         members["sessions"] = epoch_members(state.sessions)
     if state.passes:
         members["passes"] = passes_members(state.passes)
-    return _dump(members)
+    data = _dump(members)
+    _encoded = state, data
+    return data
 
 
 def decode_state(data: bytes | str) -> MaintenanceState:
@@ -47,18 +56,29 @@ def decode_state(data: bytes | str) -> MaintenanceState:
     Raises:
         StoreCorruptError: the data is no such thing.
     """
+    global _decoded  # noqa: PLW0603 - replaced as a whole, so that threads need no lock
+    decoded = _decoded
+    if decoded.state is not None and data == decoded.data:
+        return decoded.state
+    windows: list[tuple[Any, MaintenanceWindow]] = []
 
     def build(raw: Any) -> MaintenanceState:
+        for members in raw["windows"]:
+            known = decoded.windows.get(members["id"])
+            windows.append(known if known is not None and known[0] == members else (members, window_of(members)))
         return MaintenanceState(
             _to_revision(raw["revision"]),
-            tuple(window_of(item) for item in raw["windows"]),
+            tuple(window for _, window in windows),
             tuple(schedule_of(item) for item in raw["schedules"]),
             tuple(map(_to_commit, raw["commits"])),
             epoch_of(raw["sessions"]) if "sessions" in raw else FIRST_EPOCH,
             passes=passes_of(raw.get("passes", ())),
         )
 
-    return _decode("state", data, build)
+    state = _decode("state", data, build)
+    if isinstance(data, bytes):
+        _decoded = _Decoded(data, state, {window.id: (members, window) for members, window in windows})
+    return state
 
 
 def encode_worker(worker: WorkerInfo) -> bytes:
@@ -162,12 +182,31 @@ _EVENT_FIELDS = ("kind", "revision", "number", "window_id", "mode", "reason", "a
 _AUDIT_FIELDS = ("actor", "source", "action", "revision", "window_id", "detail")
 
 
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """The state that was read last: store, announcement and board all carry the same bytes.
+
+    Attributes:
+        windows: by id, with their members; the next commit changes but one or two of them.
+    """
+
+    data: bytes = b""
+    state: MaintenanceState | None = None
+    windows: Mapping[str, tuple[Any, MaintenanceWindow]] = field(default_factory=dict)
+
+
+_decoded = _Decoded()
+_encoded: tuple[MaintenanceState | None, bytes] = None, b""
+"""The state that was written last: it is measured, committed and shown."""
+
+
 def _to_revision(raw: Any) -> int:
     if type(raw) is not int or not 0 <= raw <= _LAST_REVISION:
         raise ValueError(f"{raw!r:.40} is no revision")
     return raw
 
 
+@functools.lru_cache(maxsize=2 * MOST_COMMITS)
 def _to_commit(raw: Any) -> str:
     if not isinstance(raw, str) or revision_of(raw) < 1:
         raise ValueError(f"{raw!r:.40} is no commit")

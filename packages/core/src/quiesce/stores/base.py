@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -33,9 +33,11 @@ class Change:
 
     Attributes:
         state: the state that was announced with its commit; ``None``: load it, something may have been missed.
+        body: its bytes, as they were announced, if they are those that ``encode_state`` makes; else empty.
     """
 
     state: MaintenanceState | None = None
+    body: bytes = field(default=b"", repr=False)
 
 
 class Store(Protocol):
@@ -140,8 +142,12 @@ class Store(Protocol):
     def age(self) -> float:
         """Return the seconds since the store was created or last lost its contents, by its own clock."""
 
-    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
+    def wait_for_change(self, *, timeout_seconds: float, beside: int | None = None) -> Change | None:
         """Wait until a commit may have happened, ``wake`` is called, or the timeout passes.
+
+        Args:
+            timeout_seconds: how long to wait at most.
+            beside: a file descriptor that ends the wait too, when it becomes readable or is hung up on.
 
         Returns:
             What the store heard of a commit, or an empty ``Change`` when it cannot be sure that it missed none; else

@@ -188,9 +188,9 @@ class MemoryStore:
         with self._open():
             return time.monotonic() - self._created_at
 
-    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
+    def wait_for_change(self, *, timeout_seconds: float, beside: int | None = None) -> Change | None:
         """Return at the next commit or ``wake``, after the timeout at the latest."""
-        return Change() if self._bell.wait(timeout_seconds) else None
+        return Change() if self._bell.wait(timeout_seconds, beside=beside) else None
 
     def wake(self) -> None:
         """Let ``wait_for_change`` return; one that is called later returns at once, so that no ring is lost."""

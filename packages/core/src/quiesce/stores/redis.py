@@ -19,7 +19,6 @@ from ..model import (
     RevisionConflictError,
     StoreCorruptError,
     StoreError,
-    UnknownWorkerError,
     WorkerInfo,
     WorkerReport,
 )
@@ -32,19 +31,20 @@ from ..model.codec import (
     decode_worker,
     encode_acknowledgement,
     encode_audit,
-    encode_count_key,
     encode_event,
     encode_state,
     encode_worker,
 )
 from . import redis_scripts as scripts
-from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
+from .base import MOST_EVENTS, Change
 from .commits import check_commit, events_after
 from .redis_address import parse_address
 from .redis_client import RedisClient
 from .redis_connect import connect
 from .redis_items import RedisItems
+from .redis_reports import Reports
 from .redis_subscription import Subscription
+from .redis_values import number
 from .runtime_folder import runtime_folder
 
 
@@ -88,7 +88,7 @@ class RedisStore:
 
     def revision(self) -> int:
         """Return the committed revision."""
-        return _number(self._ready().command("HGET", "state", "revision") or 0)
+        return number(self._ready().command("HGET", "state", "revision") or 0)
 
     def commit(
         self,
@@ -118,7 +118,7 @@ class RedisStore:
             is_awaited=True,
         )
         if not is_done:
-            raise RevisionConflictError(expected_revision, _number(revision))
+            raise RevisionConflictError(expected_revision, number(revision))
 
     def register(self, worker: WorkerInfo) -> None:
         """List the worker; the number of its last batch is kept."""
@@ -135,20 +135,14 @@ class RedisStore:
         asks_for_silent: bool = False,
     ) -> Heartbeat:
         """Write heartbeat, acknowledgement and counts."""
-        body = encode_acknowledgement(acknowledgement)
-        lease = math.ceil(lease_seconds * 1000)
-        if not counts and not asks_for_silent:
-            answer = self._ready().run(scripts.BEAT, worker_id, body, lease)
-        else:
-            most = MOST_SILENT if asks_for_silent else 0
-            added = (part for key, count in counts.items() for part in (encode_count_key(key), count))
-            silence = int(SILENT_SECONDS * 1000)
-            answer = self._ready().run(scripts.REPORT, worker_id, body, batch, lease, silence, most, *added)
-        if answer is None:
-            raise UnknownWorkerError(f"worker {worker_id} is not listed")
-        revision, commit_id, is_leader, *rest = answer
-        silent = tuple((decode_worker(found), _number(age) / 1000) for found, age in (rest[0] if rest else ()))
-        return Heartbeat(_number(revision), _text(commit_id), bool(is_leader), silent)
+        return self._reports.report(
+            worker_id,
+            encode_acknowledgement(acknowledgement),
+            counts=counts,
+            batch=batch,
+            lease_milliseconds=math.ceil(lease_seconds * 1000),
+            asks_for_silent=asks_for_silent,
+        )
 
     def deregister(self, worker_id: str) -> None:
         """Take the worker off the list."""
@@ -156,19 +150,24 @@ class RedisStore:
 
     def workers(self) -> tuple[WorkerReport, ...]:
         """Return every listed worker's last report."""
-        return tuple(
-            WorkerReport(
-                decode_worker(body),
-                None if acknowledgement is None else decode_acknowledgement(acknowledgement),
-                age / 1000,  # negative after its clock was set back: unconfirmed, not fresh
+        now, workers, acknowledgements, heartbeats = self._ready().run(scripts.WORKERS)
+        acknowledged, heard_at = _pairs(acknowledgements), _pairs(heartbeats)
+        reports = []
+        for worker_id, body in sorted(_pairs(workers).items()):
+            acknowledgement = acknowledged.get(worker_id)
+            reports.append(
+                WorkerReport(
+                    decode_worker(body),
+                    None if acknowledgement is None else decode_acknowledgement(acknowledgement),
+                    (now - float(heard_at.get(worker_id, 0))) / 1000,  # negative after its clock was set back
+                )
             )
-            for _, body, acknowledgement, age in sorted(self._ready().run(scripts.WORKERS), key=lambda found: found[0])
-        )
+        return tuple(reports)
 
     def counts(self) -> Mapping[CountKey, int]:
         """Return all counts."""
         found: dict[bytes, bytes] = self._ready().command("HGETALL", "counts")
-        return {decode_count_key(key): _number(count) for key, count in found.items()}
+        return {decode_count_key(key): number(count) for key, count in found.items()}
 
     def resign(self, worker_id: str) -> None:
         """Give the lease back."""
@@ -196,7 +195,7 @@ class RedisStore:
     def lease_renewals(self) -> Mapping[str, int]:
         """Return how often each lease was renewed."""
         found: dict[bytes, bytes] = self._ready().command("HGETALL", "leases")
-        return {window_id.decode("utf-8", "replace"): _number(count) for window_id, count in found.items()}
+        return {window_id.decode("utf-8", "replace"): number(count) for window_id, count in found.items()}
 
     def drop_lease(self, window_id: str) -> None:
         """Forget the renewals of a lease."""
@@ -211,17 +210,17 @@ class RedisStore:
         """Return the seconds since this store's keys were first written, or since the first call of this."""
         return float(max(self._ready().run(scripts.AGE), 0)) / 1000
 
-    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
+    def wait_for_change(self, *, timeout_seconds: float, beside: int | None = None) -> Change | None:
         """Return at a commit, at ``wake``, after the timeout, or when the announcements can be heard anew.
 
         Never raises because Redis is away: it waits, and subscribes when it is called again.
         """
         self._renew_after_fork()
-        body = self._subscription.wait(timeout_seconds=timeout_seconds)
+        body = self._subscription.wait(timeout_seconds=timeout_seconds, beside=beside)
         if body is None:
             return None
         try:
-            return Change(decode_state(body) if body else None)
+            return Change(decode_state(body), body) if body else Change()
         except StoreCorruptError:
             return Change()
 
@@ -241,6 +240,7 @@ class RedisStore:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._client = RedisClient(self._address, prefix=self._prefix)
+        self._reports = Reports(self._client)
         self._subscription = Subscription(connect(self._address), channel=self._channel)
 
     def _ready(self) -> RedisClient:
@@ -255,12 +255,5 @@ class RedisStore:
             self._start()
 
 
-def _text(stored: bytes) -> str:
-    return stored.decode("ascii", "replace")
-
-
-def _number(stored: bytes | int) -> int:
-    try:
-        return int(stored)
-    except ValueError as exc:
-        raise StoreCorruptError(f"stored number cannot be read: {stored!r:.80}") from exc
+def _pairs(found: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(found[::2], found[1::2], strict=True))

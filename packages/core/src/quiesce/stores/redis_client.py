@@ -37,6 +37,10 @@ class RedisClient:
         """Return the answer to a command about one of ``KEYS``."""
         return self._send(lambda: self._redis.execute_command(name, self._prefix + key, *arguments))
 
+    def commands(self, *commands: tuple[object, ...]) -> list[Any]:
+        """Return the answers to commands, sent in one go but each for itself; one with a key has it second."""
+        return self._send(lambda: self._execute_all(commands))
+
     def run(self, script: Script, *arguments: object, is_awaited: bool = False) -> Any:
         """Return the answer of a script; an awaited one gives a replica, if there is any, a moment to have it too."""
         return self._send(lambda: self._evaluate(script, arguments, is_awaited=is_awaited))
@@ -65,6 +69,17 @@ class RedisClient:
             return evaluate("EVALSHA", script.digest, *parameters)
         except redis.exceptions.NoScriptError:
             return evaluate("EVAL", script.source, *parameters)
+
+    def _execute_all(self, commands: tuple[tuple[object, ...], ...]) -> list[Any]:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for name, *arguments in commands:
+                key = [f"{self._prefix}{arguments[0]}"] if arguments else []
+                pipeline.execute_command(name, *key, *arguments[1:])
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
 
     def _keys_of(self, script: Script) -> tuple[str, ...]:
         found = self._keys.get(script.keys)

@@ -25,10 +25,10 @@ KEYS = (
 """Names of the keys, behind the prefix ``{quiesce:SERVICE}:``."""
 
 _NAMES = ", ".join(KEYS)
-_PROLOGUE = f"""local {_NAMES} = unpack(KEYS)
-local time = redis.call('TIME')
+_NOW = """local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
+_PROLOGUE = f"local {_NAMES} = unpack(KEYS)\n{_NOW}"
 _STARTED = """redis.call('SET', incarnation, string.format('%.0f', now), 'NX')
 """
 
@@ -89,16 +89,18 @@ return 1
 )
 """ARGV: id, body."""
 
-BEAT = Script(
-    """local state, acknowledgements, heartbeats, leader = unpack(KEYS)
-local id, acknowledgement, lease = unpack(ARGV)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- Nothing changes when the worker is not listed, or was heard of in this very millisecond.
-if redis.call('ZADD', heartbeats, 'XX', 'CH', now, id) == 0 and not redis.call('ZSCORE', heartbeats, id) then
-  return false
-end
+REPORT = Script(
+    """local state, workers, acknowledgements, heartbeats, batches, counts, leader = unpack(KEYS)
+local id, acknowledgement, batch, lease = unpack(ARGV, 1, 4)
+"""
+    + _NOW
+    + """if redis.call('HEXISTS', workers, id) == 0 then return false end
 redis.call('HSET', acknowledgements, id, acknowledgement)
+redis.call('ZADD', heartbeats, now, id)
+if #ARGV > 4 and tonumber(batch) > tonumber(redis.call('HGET', batches, id) or '-1') then
+  redis.call('HSET', batches, id, batch)
+  for index = 5, #ARGV, 2 do redis.call('HINCRBY', counts, ARGV[index], ARGV[index + 1]) end
+end
 local leads = 0
 if lease ~= '0' then
   local holder = redis.call('GET', leader)
@@ -108,42 +110,12 @@ if lease ~= '0' then
   end
 end
 local found = redis.call('HMGET', state, 'revision', 'id')
-return {found[1] or '0', found[2] or '', leads}
+return {found[1] or '0', found[2] or '', leads, now}
 """,
-    keys=("state", "acknowledgements", "heartbeats", "leader"),
+    keys=("state", "workers", "acknowledgements", "heartbeats", "batches", "counts", "leader"),
 )
-"""ARGV: id, acknowledgement, lease or 0 → nothing: not listed; else {revision, id of its commit, 1 or 0: leads}. What
-every worker sends every second costs half of ``REPORT``."""
-
-REPORT = Script(
-    _PROLOGUE
-    + """local id, acknowledgement, batch, lease, silence, most = unpack(ARGV, 1, 6)
-if redis.call('HEXISTS', workers, id) == 0 then return false end
-redis.call('HSET', acknowledgements, id, acknowledgement)
-redis.call('ZADD', heartbeats, now, id)
-if tonumber(batch) > tonumber(redis.call('HGET', batches, id) or '-1') then
-  redis.call('HSET', batches, id, batch)
-  for index = 7, #ARGV, 2 do redis.call('HINCRBY', counts, ARGV[index], ARGV[index + 1]) end
-end
-local leads = 0
-if tonumber(lease) > 0 then
-  local holder = redis.call('GET', leader)
-  if not holder or holder == id then
-    redis.call('SET', leader, id, 'PX', lease)
-    leads = 1
-  end
-end
-local silent = {}
-for _, late in ipairs(redis.call('ZRANGEBYSCORE', heartbeats, '-inf', '(' .. (now - silence), 'LIMIT', 0, most)) do
-  local body = redis.call('HGET', workers, late)
-  if body then table.insert(silent, {body, now - redis.call('ZSCORE', heartbeats, late)}) end
-end
-local found = redis.call('HMGET', state, 'revision', 'id')
-return {found[1] or '0', found[2] or '', leads, silent}
-"""
-)
-"""ARGV: id, acknowledgement, batch, lease or 0, silence, most silent, then key and count by turns → nothing: the
-worker is not listed; else what ``BEAT`` returns, and a list of {body, age} of workers that are silent."""
+"""ARGV: id, acknowledgement, batch, lease or 0, then key and count by turns → nothing: the worker is not listed; else
+{revision, id of its commit, 1 or 0: leads, now}."""
 
 DEREGISTER = Script(
     _PROLOGUE
@@ -155,16 +127,14 @@ return 1
 """ARGV: id."""
 
 WORKERS = Script(
-    _PROLOGUE
-    + """local found, ids = {}, redis.call('HKEYS', workers)
-for _, id in ipairs(ids) do
-  local heard = redis.call('ZSCORE', heartbeats, id) or '0'
-  table.insert(found, {id, redis.call('HGET', workers, id), redis.call('HGET', acknowledgements, id), now - heard})
-end
-return found
-"""
+    "local workers, acknowledgements, heartbeats = unpack(KEYS)\n"
+    + _NOW
+    + """return {now, redis.call('HGETALL', workers), redis.call('HGETALL', acknowledgements),
+  redis.call('ZRANGE', heartbeats, 0, -1, 'WITHSCORES')}
+""",
+    keys=("workers", "acknowledgements", "heartbeats"),
 )
-"""→ list of {id, body, acknowledgement or nil, age}."""
+"""→ {now, id and body by turns, id and acknowledgement by turns, id and time of the heartbeat by turns}."""
 
 RESIGN = Script(
     _PROLOGUE

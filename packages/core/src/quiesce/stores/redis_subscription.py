@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from typing import Any
 
 import redis
 
 from .doorbell import Doorbell
-from .redis_connect import ANSWER_SECONDS, Client
+from .redis_announcements import Announcements
+from .redis_connect import Client
 
-_SLICE_SECONDS = 0.1
-"""How long one read lasts: a bell is heard this late at most."""
 _RETRY_SECONDS = 0.25
 _MISSED = b""
 
@@ -29,12 +26,14 @@ class Subscription:
         self._channel = channel
         self._bell = Doorbell()
         self._lock = threading.Lock()
-        self._subscriber: Any | None = None
+        self._announcements: Announcements | None = None
         self._retry_at = float("-inf")
         self._is_closed = False
 
-    def wait(self, *, timeout_seconds: float) -> bytes | None:
+    def wait(self, *, timeout_seconds: float, beside: int | None = None) -> bytes | None:
         """Return after the timeout, at a message, at the bell, or as soon as the channel is heard anew.
+
+        What happens to the descriptor ``beside`` ends the wait too.
 
         Returns:
             The newest message; empty when one may have come while nobody listened; ``None``: there was none.
@@ -43,20 +42,11 @@ class Subscription:
         if not self._lock.acquire(timeout=max(timeout_seconds, 0.0)):
             return None
         try:
-            if self._is_closed:
-                self._bell.wait(deadline - time.monotonic())
-                return None
-            if self._subscriber is None and time.monotonic() < self._retry_at:
-                self._bell.wait(min(deadline, self._retry_at) - time.monotonic())
-                return None
-            if self._subscriber is None:
-                self._subscriber = self._subscribed()
-                return _MISSED
-            return self._listen(self._subscriber, deadline)
+            if self._announcements is None:
+                return self._subscribe(deadline, beside)
+            return self._listen(self._announcements, deadline, beside)
         except (redis.exceptions.RedisError, OSError):
             self._drop()
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
-            self._bell.wait(deadline - time.monotonic())
             return _MISSED
         finally:
             if self._is_closed:
@@ -77,46 +67,29 @@ class Subscription:
             finally:
                 self._lock.release()
 
-    def _subscribed(self) -> Any:
-        subscriber = self._client.pubsub()
-        try:
-            subscriber.subscribe(self._channel)
-            # Only from the confirmation on is every commit heard.
-            is_confirmed = subscriber.get_message(timeout=ANSWER_SECONDS) is not None
-        except BaseException:
-            _close(subscriber)
-            raise
-        if not is_confirmed:
-            _close(subscriber)
-            raise redis.exceptions.TimeoutError("no answer to SUBSCRIBE")
-        return subscriber
+    def _subscribe(self, deadline: float, beside: int | None) -> bytes | None:
+        if not self._is_closed and time.monotonic() >= self._retry_at:
+            try:
+                self._announcements = Announcements(self._client, channel=self._channel)
+            except (redis.exceptions.RedisError, OSError):
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
+            else:
+                return _MISSED
+        until = deadline if self._is_closed else min(deadline, self._retry_at)
+        self._bell.listen(until - time.monotonic(), beside)
+        return None
 
-    def _listen(self, subscriber: Any, deadline: float) -> bytes | None:
-        while not self._bell.is_rung:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return None
-            found = subscriber.get_message(timeout=min(remaining, _SLICE_SECONDS))
-            if found is not None:
-                return _newest(found, subscriber)
-        self._bell.wait(0)
+    def _listen(self, announcements: Announcements, deadline: float, beside: int | None) -> bytes | None:
+        while announcements.descriptor in self._bell.listen(
+            deadline - time.monotonic(), announcements.descriptor, beside
+        ):
+            newest = announcements.read()
+            if newest is not None:
+                return newest
         return None
 
     def _drop(self) -> None:
-        subscriber, self._subscriber = self._subscriber, None
-        if subscriber is not None:
-            _close(subscriber)
-
-
-def _newest(found: Any, subscriber: Any) -> bytes:
-    """Return the last of the announcements that have come together; each holds the whole state."""
-    body: bytes = _MISSED
-    while found is not None:
-        body = found["data"] if found.get("type") == "message" else _MISSED
-        found = subscriber.get_message(timeout=0.0)
-    return body
-
-
-def _close(subscriber: Any) -> None:
-    with contextlib.suppress(redis.exceptions.RedisError, OSError):
-        subscriber.close()
+        self._retry_at = time.monotonic() + _RETRY_SECONDS
+        announcements, self._announcements = self._announcements, None
+        if announcements is not None:
+            announcements.close()

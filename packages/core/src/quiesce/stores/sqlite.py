@@ -244,9 +244,9 @@ class SqliteStore:
         """Return the seconds since the file was made."""
         return clock.age(self._of_service("created_boot"), self._of_service("created_at"))
 
-    def wait_for_change(self, *, timeout_seconds: float) -> Change | None:
+    def wait_for_change(self, *, timeout_seconds: float, beside: int | None = None) -> Change | None:
         """Return after the timeout, or earlier when this object commits or is woken; other processes use the board."""
-        return Change() if self._bell.wait(timeout_seconds) else None
+        return Change() if self._bell.wait(timeout_seconds, beside=beside) else None
 
     def wake(self) -> None:
         """Let ``wait_for_change`` return; one that is called later returns at once, so that no ring is lost."""

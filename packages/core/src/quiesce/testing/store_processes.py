@@ -73,6 +73,21 @@ class ProcessContract:
 
         assert time.monotonic() - began < 10
 
+    def test_a_descriptor_beside_it_ends_the_wait(self, store: Store) -> None:
+        """An agent listens to its machine as well as to the store, and must not sleep through what the one tells."""
+        _settle(store)
+        theirs, ours = os.pipe()
+        try:
+            began = time.monotonic()
+            assert store.wait_for_change(timeout_seconds=0.05, beside=theirs) is None
+            os.close(ours)
+
+            store.wait_for_change(timeout_seconds=30, beside=theirs)
+
+            assert time.monotonic() - began < 10
+        finally:
+            os.close(theirs)
+
     def test_a_wait_without_news_says_so(self, store: Store) -> None:
         """Otherwise every turn of the agent would ask the store."""
         _settle(store)

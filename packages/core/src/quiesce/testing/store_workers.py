@@ -99,6 +99,58 @@ class WorkerContract:
 
         assert store.workers()[0].heartbeat_age < 0.2
 
+    def test_the_same_report_again_is_a_heartbeat(self, store: Store, reopen: Reopen) -> None:
+        """A store may spare itself what has not changed, but not the sign of life, nor the answer."""
+        store.register(a_worker())
+        for batch in range(3):
+            store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=batch, lease_seconds=60)
+        commit(store, 1)
+        eventually(lambda: store.workers()[0].heartbeat_age > 1.0)
+
+        heard = store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=3, lease_seconds=60)
+
+        with contextlib.closing(reopen()) as other:
+            (report,) = other.workers()
+        assert 0 <= report.heartbeat_age < 1.0
+        assert report.acknowledgement == ACKNOWLEDGEMENT
+        assert (heard.revision, heard.is_leader) == (1, True)
+
+    def test_counts_that_come_with_the_same_report_are_added(self, store: Store) -> None:
+        """Refused requests change nothing about the worker, and count all the same."""
+        store.register(a_worker())
+        for batch in range(3):
+            store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=batch)
+
+        for batch in (3, 3, 4):
+            eventually(lambda: store.workers()[0].heartbeat_age > 0.01)
+            store.report(a_worker().id, ACKNOWLEDGEMENT, counts={a_count(): 2}, batch=batch)
+
+        assert store.counts() == {a_count(): 4}
+
+    def test_the_same_report_after_a_new_registration_is_written_whole(self, store: Store) -> None:
+        """Registering takes the acknowledgement back; a store must not take it for written because it once was."""
+        store.register(a_worker())
+        for batch in range(2):
+            store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=batch)
+
+        store.register(a_worker())
+        store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=2)
+
+        assert store.workers()[0].acknowledgement == ACKNOWLEDGEMENT
+
+    def test_the_same_report_of_a_worker_that_was_taken_off_is_refused(self, store: Store, reopen: Reopen) -> None:
+        """Whoever is off the list has to register, however often the store has heard the same of it."""
+        store.register(a_worker())
+        for batch in range(2):
+            store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=batch)
+
+        with contextlib.closing(reopen()) as other:
+            other.deregister(a_worker().id)
+
+            with expects(UnknownWorkerError):
+                store.report(a_worker().id, ACKNOWLEDGEMENT, counts={}, batch=2)
+            assert other.workers() == ()
+
     def test_counts_add_up_over_workers_and_windows(self, store: Store, reopen: Reopen) -> None:
         """The number of refused requests is the cluster's, each kind for itself."""
         store.register(a_worker("a"))
