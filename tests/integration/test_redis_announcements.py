@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -160,6 +161,12 @@ def test_an_announcement_that_is_no_state_sends_the_agent_to_the_store(announcer
     assert heard(store) == Change()
 
 
+def is_heard_anew(announcer: Announcer, store: Store) -> bool:
+    """Whether the store has subscribed once more; it does so while it waits."""
+    store.wait_for_change(timeout_seconds=0.05)
+    return announcer.subscriptions == 2
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [
@@ -184,7 +191,7 @@ def test_what_is_no_announcement_ends_the_subscription_and_nothing_else(
     sender.start()
 
     assert heard(store) == Change()
-    eventually(lambda: store.wait_for_change(timeout_seconds=0.05) or announcer.subscriptions == 2)
+    eventually(partial(is_heard_anew, announcer, store))
     sender.join()
     announcer.send(announcement(MaintenanceState(9)))
     eventually(lambda: (change := store.wait_for_change(timeout_seconds=1)) and change.state == MaintenanceState(9))

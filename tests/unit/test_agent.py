@@ -23,8 +23,7 @@ from quiesce import (
     SystemClock,
     open_store,
 )
-from quiesce.gate import Agent, Board, Gate, Policy, this_machine
-from quiesce.gate import agent as agent_module
+from quiesce.gate import Agent, Board, Gate, Policy, pulse, this_machine
 from quiesce.gate.board_bell import bell_of
 from quiesce.gate.processes import describe_this_process
 from quiesce.model import Acknowledgement, AuditRecord, CountKey, Heartbeat, MaintenanceEvent, WorkerInfo, WorkerReport
@@ -360,8 +359,8 @@ def test_between_heartbeats_a_worker_hears_what_a_sibling_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_bell: bool
 ) -> None:
     """By the bell, or where there can be none by looking: an operator does not wait for the next heartbeat."""
-    monkeypatch.setattr(agent_module, "HEARTBEAT_SECONDS", 3600.0)
-    monkeypatch.setattr(agent_module, "LEASE_SECONDS", 3600.0)
+    monkeypatch.setattr(pulse, "HEARTBEAT_SECONDS", 3600.0)
+    monkeypatch.setattr(pulse, "LEASE_SECONDS", 3600.0)
     with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'store.db'}")) as store:
         assert store.board_path is not None
         board = Board(store.board_path)
