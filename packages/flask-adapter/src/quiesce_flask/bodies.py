@@ -17,7 +17,7 @@ class WholeBody(list[bytes]):
     """The pieces of a list or tuple; a list itself, so that reading it costs a server nothing more.
 
     Attributes:
-        token: of the entry.
+        token: of the entry; 0 once that has ended.
         end: ends it, called with ``(token, None)``: a gate's ``pop``.
     """
 
@@ -28,9 +28,11 @@ class WholeBody(list[bytes]):
     def close(self) -> None:
         """End the entry."""
         self.end(self.token, None)
+        self.token = 0
 
     def __del__(self) -> None:  # the last resort, for a server that does not close
-        self.end(self.token, None)
+        if self.token:
+            self.end(self.token, None)
 
 
 class StreamedBody:
