@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from quiesce import open_store
+from quiesce import Store, open_store
 from quiesce.testing import eventually
 
 from .client import send
@@ -204,7 +204,15 @@ class Trial:
 def read_ledger(operator: Operator) -> Ledger:
     """Return what the store has written down; another log that commits write to is one more name here."""
     store = operator.service.store
-    trail = tuple(
+    revision = -1
+    while revision != store.revision():  # the leader may still write down that it ran a hook
+        revision = store.revision()
+        trail, events = _trail(store), _events(store)
+    return Ledger(revision=revision, logs={"audit": trail, "events": events})
+
+
+def _trail(store: Store) -> tuple[Entry, ...]:
+    return tuple(
         Entry(
             revision=record.revision,
             at=record.at.isoformat(),
@@ -215,7 +223,10 @@ def read_ledger(operator: Operator) -> Ledger:
         )
         for record in store.audit(limit=1_000_000)
     )
-    events = tuple(
+
+
+def _events(store: Store) -> tuple[Entry, ...]:
+    return tuple(
         Entry(
             revision=event.revision,
             at=event.at.isoformat(),
@@ -226,7 +237,6 @@ def read_ledger(operator: Operator) -> Ledger:
         )
         for event in store.events(limit=1_000_000)
     )
-    return Ledger(revision=store.revision(), logs={"audit": trail, "events": events})
 
 
 def _remove_board(url: str) -> None:

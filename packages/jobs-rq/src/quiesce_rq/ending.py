@@ -42,6 +42,7 @@ def stopping() -> bool:
 def stop(redis: Redis, request: JobStop) -> list[JobRecord]:
     """Return a record for each job that ran, after ending it; may be repeated for the same window."""
     key = f"quiesce:rq:ended:{request.window_id}"
+    _note_running(redis, key)  # before anybody is asked: whoever ends at once would stand in no ledger
     redis.set(STOPPING_KEY, request.window_id, ex=int(request.grace_seconds) + _MARGIN_SECONDS)
     until = time.monotonic() + request.grace_seconds
     while _note_running(redis, key) and time.monotonic() < until:
