@@ -140,7 +140,7 @@ class Board:
                 except BlockingIOError:
                     if time.monotonic() > deadline:
                         raise BoardError(f"board {self.path} is locked by a process that does not move") from None
-                    time.sleep(0.001)
+                    time.sleep(0.0002)
             yield
         finally:
             os.close(descriptor)
