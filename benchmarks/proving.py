@@ -1,11 +1,11 @@
-"""How long an operator waits for the proof that idle workers are quiet: from the command to the verdict."""
+"""What idle workers cost, and how long an operator waits for the proof that they are quiet: from command to verdict."""
 
 from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,11 +32,14 @@ def measure(folder: Path, *, redis_url: str, effort: Effort) -> tuple[list[Row],
         with ExitStack() as stack:
             operator = make_service(url)
             stack.callback(operator.close)
-            stack.enter_context(_idle_workers(url))
+            workers = stack.enter_context(_idle_workers(url))
             time.sleep(_SETTLE_SECONDS)
+            idling = _processor_shares(workers, seconds=max(1.0, effort.flips / 40))
             enabling, proving = _cycles(operator, count=max(3, effort.flips // 4))
+        idle = f"an idle worker ({store})"
         what = f"enable --wait, {WORKERS} idle workers ({store})"
         rows += [
+            Row(what=idle, contender="Quiesce", unit="%", spread=Spread.of(idling), note="of one core"),
             Row(what=what, contender="enable alone", unit="ms", spread=Spread.of(enabling)),
             Row(
                 what=what,
@@ -48,8 +51,26 @@ def measure(folder: Path, *, redis_url: str, effort: Effort) -> tuple[list[Row],
                 note=f"slowest of {len(proving)}: {max(proving):.0f} ms",
             ),
         ]
-        raw |= {f"{what}, enable (ms)": enabling, f"{what}, in all (ms)": proving}
+        raw |= {
+            f"{idle} (% of a core)": idling,
+            f"{what}, enable (ms)": enabling,
+            f"{what}, in all (ms)": proving,
+        }
     return rows, raw
+
+
+def _processor_shares(workers: Sequence[Connection], *, seconds: float) -> list[float]:
+    """Return the percentage of a core that each worker uses while nothing happens."""
+    before = [_processor_seconds(worker) for worker in workers]
+    began = time.perf_counter()
+    time.sleep(seconds)
+    passed = time.perf_counter() - began
+    return [100 * (_processor_seconds(worker) - used) / passed for worker, used in zip(workers, before, strict=True)]
+
+
+def _processor_seconds(worker: Connection) -> float:
+    worker.send("how much?")
+    return float(worker.recv())
 
 
 def _cycles(operator: EnhancedMaintenanceModeService, *, count: int) -> tuple[list[float], list[float]]:
@@ -70,7 +91,7 @@ def _cycles(operator: EnhancedMaintenanceModeService, *, count: int) -> tuple[li
 
 
 @contextmanager
-def _idle_workers(url: str) -> Iterator[None]:
+def _idle_workers(url: str) -> Iterator[list[Connection]]:
     pairs = [_processes.Pipe() for _ in range(WORKERS)]
     workers = [_processes.Process(target=_idle, args=(url, theirs), daemon=True) for _, theirs in pairs]
     try:
@@ -80,7 +101,7 @@ def _idle_workers(url: str) -> Iterator[None]:
             if not ours.poll(_START_SECONDS):
                 raise SystemExit("a worker process did not start")
             ours.recv()
-        yield
+        yield [ours for ours, _ in pairs]
     finally:
         for ours, _ in pairs:
             ours.close()
@@ -94,5 +115,7 @@ def _idle(url: str, connection: Connection) -> None:
     service = make_service(url)
     service.start()
     connection.send("ready")
-    connection.poll(None)  # until the other end is closed
+    with suppress(EOFError):  # the other end is closed
+        while connection.recv():
+            connection.send(time.process_time())
     service.close()

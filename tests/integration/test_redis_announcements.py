@@ -30,10 +30,9 @@ class Announcer:
     """Says yes to everything that a client of Redis sends before it subscribes, and announces what a test wants."""
 
     def __init__(self) -> None:
-        self.subscriptions = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._subscriber: socket.socket | None = None
+        self._subscribers: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept)
 
     def __enter__(self) -> Self:
@@ -44,14 +43,17 @@ class Announcer:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(5)
-        if self._subscriber is not None:
-            self._subscriber.close()
+        for subscriber in self._subscribers:
+            subscriber.close()
+
+    @property
+    def subscriptions(self) -> int:
+        return len(self._subscribers)
 
     def send(self, data: bytes) -> None:
         """Send this to who subscribed last, in one piece."""
-        assert self._subscriber is not None
         with contextlib.suppress(ConnectionError):  # who has read enough does not wait for the rest
-            self._subscriber.sendall(data)
+            self._subscribers[-1].sendall(data)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -65,12 +67,9 @@ class Announcer:
         while header := lines.readline():
             words = [lines.read(int(lines.readline()[1:]) + 2)[:-2] for _ in range(int(header[1:]))]
             if words[0].upper() == b"SUBSCRIBE":
-                connection.sendall(message(b"subscribe", words[1], 1))
                 lines.close()
-                if self._subscriber is not None:
-                    self._subscriber.close()
-                self._subscriber = connection
-                self.subscriptions += 1
+                self._subscribers.append(connection)
+                connection.sendall(message(b"subscribe", words[1], 1))
                 return
             connection.sendall(b"+OK\r\n")
         lines.close()

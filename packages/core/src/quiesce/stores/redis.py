@@ -225,7 +225,7 @@ class RedisStore:
             return Change()
 
     def wake(self) -> None:
-        """Let ``wait_for_change`` return, within a tenth of a second."""
+        """Let ``wait_for_change`` return."""
         self._renew_after_fork()
         self._subscription.ring()
 
