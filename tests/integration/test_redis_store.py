@@ -469,6 +469,8 @@ def test_sentinels_lead_to_the_master_and_to_the_next_one(make_redis: Any) -> No
     with sentinel.client() as watcher, opened(f"redis+sentinel://{nodes}/shop/0") as store:
         eventually(recovers(lambda: commit(store, 1)))
         eventually(lambda: int(watcher.sentinel_master("shop")["num-slaves"]) == 1, within=15)
+        with replica.client() as client:  # a commit waits for it too, but not for longer than a moment
+            eventually(lambda: client.hget(PREFIX + "state", "revision") == b"1")
 
         master.kill()
         fails(store.revision, within=3)
