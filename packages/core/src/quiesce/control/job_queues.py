@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from ..plugins import PluginManager
     from ..stores import Store
 
-ANNOUNCE_SECONDS = 30.0
-"""How often a leading worker says anew which plugins count jobs."""
+ANNOUNCE_SECONDS = 0.9
+"""How often a leading worker says anew which plugins count jobs: a store that has lost that must know it again before a
+verdict is drawn from it (``quiescence.SETTLE_SECONDS``). A heartbeat comes a little more often than once a second."""
 
 _ASK_SECONDS = 0.9
 """A heartbeat comes a little more often than once a second, and each may ask."""
