@@ -55,7 +55,7 @@ class CookieSession:
                 self._hide()
         # Of a session that is up to date it will only be asked whether it still is, unless a window opens meanwhile.
         session = self.scope["session"]
-        is_current = stamp == self._service.sessions.generation and not self._is_refusing
+        is_current = stamp == self._service.sessions.generation and not self._service.sessions.is_refusing_logins
         self._before = dict(session) if is_current else copy.deepcopy(dict(session))
 
     async def settle(self, path: str, *, is_login: bool) -> Decision | None:
@@ -70,7 +70,7 @@ class CookieSession:
         if not session or (session == self._before and not is_login) or sessions.is_idle:
             return None
         is_stamped = stamp_of(session) == sessions.generation
-        if not self._is_refusing and not self._is_hidden and (is_stamped or not self._before):
+        if not self._service.sessions.is_refusing_logins and not self._is_hidden and (is_stamped or not self._before):
             # What began empty holds nothing from before this moment, whosever it is.
             self._stamp()
             return None
@@ -86,10 +86,6 @@ class CookieSession:
         else:
             self._undo()
         return decision
-
-    @property
-    def _is_refusing(self) -> bool:
-        return self._service.gate.snapshot.effective.refusing_logins is not None
 
     async def _verdict(self, stamp: int) -> SessionVerdict:
         self._is_known = True

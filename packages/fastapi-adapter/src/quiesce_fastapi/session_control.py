@@ -79,7 +79,7 @@ class SessionControl:
             admitted = session.scope
             if scope["type"] == "http":
                 send = _Watch(session, send, self._refusals, path=path, is_login=is_login).send
-        if is_login and self._service.gate.snapshot.effective.refusing_logins is not None:
+        if is_login and self._sessions.is_refusing_logins:
             send = TokenLogin(
                 admitted,
                 send,

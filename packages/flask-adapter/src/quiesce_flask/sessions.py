@@ -94,7 +94,6 @@ class _SessionControl:
     ) -> None:
         self._admission = admission
         self._sessions = service.sessions
-        self._gate = service.gate
         self._identifier = identifier
 
     def begin(self, session: SessionMixin) -> tuple[_Visit | None, Response | None]:
@@ -107,7 +106,13 @@ class _SessionControl:
         finally:
             # The answer to whoever stays does not depend on who they are, as long as the view does not look.
             session.accessed = was_accessed
-        if visit is not None and visit.aside is None and session and self._is_refusing and hasattr(session, "sid"):
+        if (
+            visit is not None
+            and visit.aside is None
+            and session
+            and self._sessions.is_refusing_logins
+            and hasattr(session, "sid")
+        ):
             visit = replace(visit, content=dict(session), sid=session.sid)
         return visit, answer
 
@@ -117,7 +122,7 @@ class _SessionControl:
         if not is_remembered:
             if not session:
                 return self._judge_header()
-            if not self._is_refusing and not self._sessions.must_be_judged(stamp):
+            if not self._sessions.is_refusing_logins and not self._sessions.must_be_judged(stamp):
                 return _Visit(self._sessions.generation, stamp, is_known=False), None
         return self._judge_session(session, stamp, is_remembered=is_remembered)
 
@@ -192,7 +197,7 @@ class _SessionControl:
         return response
 
     def _stamp(self, session: SessionMixin, principal: Principal, visit: _Visit) -> None:
-        if visit.generation and not (principal.is_admin and self._is_refusing):
+        if visit.generation and not (principal.is_admin and self._sessions.is_refusing_logins):
             session[STAMP] = visit.generation
         elif STAMP in session:
             # Whoever is let in only for being an admin is judged at each request, and is out as soon as they are none.
@@ -215,10 +220,6 @@ class _SessionControl:
 
     def _render(self, decision: Decision) -> Response:
         return to_response(self._admission.render(decision, request.environ))
-
-    @property
-    def _is_refusing(self) -> bool:
-        return self._gate.snapshot.effective.refusing_logins is not None
 
 
 def _stamp_of(session: SessionMixin) -> int:

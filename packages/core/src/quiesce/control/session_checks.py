@@ -35,6 +35,11 @@ class SessionChecks:
         """What a session is stamped with when somebody logs in; 0 need not be written down."""
         return self._judge.generation
 
+    @property
+    def is_refusing_logins(self) -> bool:
+        """Whether nobody but admins may log in now."""
+        return self._judge.is_refusing_logins
+
     def must_be_judged(self, stamp: int) -> bool:
         """Whether it depends on whose it is if a session with this stamp counts; one without a stamp has 0."""
         return self._judge.must_be_judged(stamp)

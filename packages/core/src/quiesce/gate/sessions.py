@@ -43,6 +43,13 @@ class SessionJudge:
             self._look()
         return self._epoch.generation
 
+    @property
+    def is_refusing_logins(self) -> bool:
+        """Whether nobody but admins may log in now."""
+        if self._gate.snapshot is not self._snapshot:
+            self._look()
+        return self._refusing is not None
+
     def must_be_judged(self, stamp: int) -> bool:
         """Whether it depends on whose it is if a session with this stamp counts; one without a stamp has 0."""
         if self._gate.snapshot is not self._snapshot:
