@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .decisions import Decision, Outcome
+from .emergency import CheckKind, EmergencyProgress, EmergencyRecovery, EmergencyStep, RecoveryCheck, StepStatus
 from .errors import (
     AmbiguousWindowError,
     BoardError,
@@ -62,10 +63,14 @@ __all__ = [
     "AuditRecord",
     "BoardError",
     "BypassPass",
+    "CheckKind",
     "ConflictError",
     "CountKey",
     "Decision",
     "EffectiveMaintenance",
+    "EmergencyProgress",
+    "EmergencyRecovery",
+    "EmergencyStep",
     "EventKind",
     "Heartbeat",
     "IdTakenError",
@@ -95,6 +100,7 @@ __all__ = [
     "Principal",
     "QuiesceError",
     "QuiescenceReport",
+    "RecoveryCheck",
     "RequestInFlight",
     "RequestInfo",
     "RevisionConflictError",
@@ -108,6 +114,7 @@ __all__ = [
     "SessionStats",
     "SessionVerdict",
     "SettingsError",
+    "StepStatus",
     "StoreCorruptError",
     "StoreError",
     "StoreURLError",
