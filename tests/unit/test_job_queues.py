@@ -29,6 +29,7 @@ class Queue:
         self.reserved: int | None = 0
         self.error: Exception | None = None
         self.hold_error: Exception | None = None
+        self.before_counts: Callable[[], object] = lambda: None
 
     @hookimpl
     def hold_jobs(self, hold: JobHold) -> None:
@@ -39,6 +40,8 @@ class Queue:
     @hookimpl
     def job_counts(self) -> JobCounts:
         self.calls.append("counts")
+        act, self.before_counts = self.before_counts, lambda: None
+        act()
         if self.error:
             raise self.error
         return JobCounts(source=self.name, running=self.running, reserved=self.reserved, queued=7)
@@ -64,10 +67,13 @@ class Leader:
 
     def beat(self, times: int = 1) -> None:
         for _ in range(times):
-            self.queues.step(self._service.store.load())
-            if self.queues._thread is not None:  # nothing public says when a step is done
-                self.queues._thread.join(20)
+            self.step()
             self._clock.advance(seconds=1)
+
+    def step(self) -> None:
+        self.queues.step(self._service.store.load())
+        if self.queues._thread is not None:  # nothing public says when a step is done
+            self.queues._thread.join(20)
 
 
 @pytest.fixture
@@ -122,6 +128,49 @@ def test_work_is_held_before_it_is_counted_and_let_go_once(leader: Leader, queue
 
     held = JobHold(is_on=True, window_ids=frozenset({window.id}), reason="r")
     assert queue.calls == [held, "counts", "counts", "counts", JobHold(is_on=False)]
+
+
+def test_a_window_right_after_another_is_not_kept_waiting(leader: Leader, queue: Queue, service: Any) -> None:
+    """Whoever waits for the proof waits for this answer: it must not come up to a second later than it could."""
+    service.enable(reason="r", actor="a")
+    leader.beat()
+    service.disable(actor="a")
+    leader.step()
+    service.enable(reason="r", actor="a")
+
+    leader.step()
+
+    assert obstacles(service) == []
+    assert queue.holds == [True, False, True]
+
+
+def test_a_window_that_opens_while_queues_are_asked_is_asked_about_at_once(
+    leader: Leader, queue: Queue, service: Any
+) -> None:
+    """The next heartbeat is a second away, and what was asked before says nothing about this window."""
+    service.enable(reason="r", actor="a")
+    queue.before_counts = lambda: (
+        service.enable(reason="worse", mode="emergency", actor="a"),
+        leader.queues.step(service.store.load()),
+    )
+
+    leader.step()
+
+    assert obstacles(service) == []
+    assert queue.calls.count("counts") == 2
+
+
+def test_leading_worker_asks_when_it_hears_of_the_window_not_at_its_next_heartbeat(
+    make_service: Any, sqlite_url: str, plugins: PluginManager, clock: FakeClock
+) -> None:
+    """Who waits for the proof would wait for up to a second besides; this clock stands, so no heartbeat comes."""
+    worker, operator = make_service(sqlite_url, plugins=plugins), make_service(sqlite_url)
+    worker.start()
+    eventually(lambda: read_sources(operator.store.items).expected == ("rq",))
+
+    operator.enable(reason="r", actor="a")
+
+    eventually(lambda: obstacles(operator) == [])
 
 
 def test_quiet_queue_is_no_obstacle_and_is_shown(leader: Leader, service: Any) -> None:

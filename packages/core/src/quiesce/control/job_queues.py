@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
-from ..model import JobHold, MaintenanceState, MaintenanceWindow, QuiesceError, effective
+from ..model import JobHold, MaintenanceState, MaintenanceWindow, effective
 from .job_answers import ask_for_counts, failures
 from .job_sources import read_sources, refuses_jobs, write_answers, write_expected, write_held, write_released
 
@@ -66,6 +66,8 @@ class JobQueues:
         self._counting = frozenset(plugins.implements("job_counts"))
         self._holding = frozenset(plugins.implements("hold_jobs"))
         self._thread: threading.Thread | None = None
+        self._turn = threading.Lock()
+        self._is_running = self._is_asked_again = False
         self._stopping = threading.Event()
         self._led: tuple[int, float] | None = None
         self._forget()
@@ -73,24 +75,29 @@ class JobQueues:
     def _forget(self) -> None:
         self._is_held: bool | None = None  # not known
         self._held: frozenset[str] = frozenset()
+        self._asked_for: frozenset[str] = frozenset()
         self._announced_at = self._next_hold_at = self._asked_at = float("-inf")
         self._pause = _FIRST_RETRY_SECONDS
 
     def step(self, state: MaintenanceState) -> None:
-        """Start what is due under this state, unless it is being done already; returns at once."""
+        """Start what is due under this state, or have it looked at again by what runs already; returns at once."""
         if not (self._counting or self._holding) or self._stopping.is_set():
             return
-        if self._thread is not None and self._thread.is_alive():
-            self._led = (os.getpid(), self._clock.monotonic())
-            return
         now, me = self._clock.monotonic(), os.getpid()
-        if self._led is None or self._led[0] != me or now - self._led[1] > _AWAY_SECONDS:
-            self._forget()
-        self._led = (me, now)
-        if self._is_anything_due(state, now):
-            thread = threading.Thread(target=self._run, name="quiesce-job-queues", daemon=True)
-            thread.start()
-            self._thread = thread  # only now may stop() wait for it
+        if self._led is None or self._led[0] != me:  # a forked child has neither its parent's thread nor its lock
+            self._turn, self._is_running, self._led = threading.Lock(), False, (me, float("-inf"))
+        with self._turn:
+            led_at, self._led = self._led[1], (me, now)
+            if self._is_running:
+                self._is_asked_again = True
+                return
+            if now - led_at > _AWAY_SECONDS:
+                self._forget()
+            if self._is_anything_due(self._windows(state), now):
+                self._is_running = True
+                thread = threading.Thread(target=self._run, name="quiesce-job-queues", daemon=True)
+                thread.start()
+                self._thread = thread  # only now may stop() wait for it
 
     def stop(self) -> None:
         """Let what runs come to its end, for a bounded time, and start nothing more."""
@@ -101,31 +108,42 @@ class JobQueues:
     def _windows(self, state: MaintenanceState) -> tuple[MaintenanceWindow, ...]:
         return refuses_jobs(effective(state, self._clock.now()).windows) if self._is_enforcing else ()
 
-    def _is_anything_due(self, state: MaintenanceState, now: float) -> bool:
+    def _is_anything_due(self, windows: Sequence[MaintenanceWindow], now: float) -> bool:
         if now - self._announced_at >= ANNOUNCE_SECONDS:
             return True
-        if self._windows(state):
-            return now - self._asked_at >= _ASK_SECONDS
+        if windows:
+            return _ids(windows) != self._asked_for or now - self._asked_at >= _ASK_SECONDS
         return self._is_held is not False and now >= self._next_hold_at
 
     def _run(self) -> None:
-        try:
-            now = self._clock.monotonic()
-            if now - self._announced_at >= ANNOUNCE_SECONDS:
-                write_expected(self._store.items, self._counting)
-                self._announced_at = now
-            if self._is_held is None:
-                self._is_held = read_sources(self._store.items).is_held
-            windows = self._windows(self._load())
-            if windows:
-                self._asked_at = now
-                self._hold(windows)
-                self._count(windows)
-            elif self._is_held and now >= self._next_hold_at:
-                self._release()
-        except QuiesceError as exc:
-            if not self._stopping.is_set():
-                logger.error("job queues will be asked again: %s", exc)
+        while True:
+            try:
+                self._do_what_is_due()
+            except Exception as exc:  # noqa: BLE001 - a plugin's store may raise anything; what is due is tried again
+                if not self._stopping.is_set():
+                    logger.error("job queues will be asked again: %s", exc)
+            with self._turn:
+                if not self._is_asked_again or self._stopping.is_set():
+                    self._is_running = False
+                    return
+                self._is_asked_again = False
+
+    def _do_what_is_due(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._announced_at >= ANNOUNCE_SECONDS:
+            write_expected(self._store.items, self._counting)
+            self._announced_at = now
+        if self._is_held is None:
+            self._is_held = read_sources(self._store.items).is_held
+        windows = self._windows(self._load())
+        if not self._is_anything_due(windows, now):
+            return
+        if windows:
+            self._asked_at, self._asked_for = now, _ids(windows)
+            self._hold(windows)
+            self._count(windows)
+        elif self._is_held and now >= self._next_hold_at:
+            self._release()
 
     def _hold(self, windows: Sequence[MaintenanceWindow]) -> None:
         if not self._holding or (self._holding <= self._held):
@@ -135,8 +153,7 @@ class JobQueues:
             return
         write_held(self._store.items)
         self._is_held = True
-        ids = frozenset(window.id for window in windows)
-        hold = JobHold(is_on=True, window_ids=ids, reason=windows[0].reason)
+        hold = JobHold(is_on=True, window_ids=_ids(windows), reason=windows[0].reason)
         failed = failures(self._plugins.hold_jobs(hold, timeout_seconds=self._hook_timeout_seconds), "hold_jobs")
         self._held = self._holding - failed.keys()
         self._pace(is_done=not failed)
@@ -145,7 +162,7 @@ class JobQueues:
         """Ask for counts, all after the hold, and write what was said."""
         answers = ask_for_counts(
             self._plugins,
-            windows=frozenset(window.id for window in windows),
+            windows=_ids(windows),
             held_plugins=self._held,
             cannot_hold=self._counting - self._holding,
         )
@@ -160,7 +177,7 @@ class JobQueues:
     def _release(self) -> None:
         hold = JobHold(is_on=False)
         failed = failures(self._plugins.hold_jobs(hold, timeout_seconds=self._hook_timeout_seconds), "hold_jobs")
-        self._held = frozenset()
+        self._held = self._asked_for = frozenset()
         if not failed:
             write_released(self._store.items, self._counting)
             self._is_held = False
@@ -172,6 +189,10 @@ class JobQueues:
         else:
             self._next_hold_at = self._clock.monotonic() + self._pause
             self._pause = min(2 * self._pause, _LAST_RETRY_SECONDS)
+
+
+def _ids(windows: Sequence[MaintenanceWindow]) -> frozenset[str]:
+    return frozenset(window.id for window in windows)
 
 
 def _is_known(count: object) -> bool:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..gate import Agent, Board, Gate, Policy
+from ..model import EffectiveMaintenance
 from .job_queues import JobQueues
 from .lifecycle import Lifecycle
 from .proof import prove
@@ -24,7 +25,7 @@ class Worker:
     """
 
     def __init__(self, runtime: Runtime, *, framework: str) -> None:
-        settings = runtime.settings
+        settings, self._clock = runtime.settings, runtime.clock
         policy = Policy(
             exempt_paths=settings.exempt_paths,
             is_enabled=settings.enabled,
@@ -68,6 +69,7 @@ class Worker:
             is_enforcing=settings.enabled,
         )
         self.agent.on_lead = self._lead
+        self.agent.listeners.add(self._look_at_news)
         self.agent.count_jobs = runtime.count_jobs
 
     def stop(self) -> None:
@@ -76,6 +78,11 @@ class Worker:
         self._sessions.stop()
         self._job_queues.stop()
         self.agent.stop()
+
+    def _look_at_news(self, _: EffectiveMaintenance) -> None:
+        """Ask the job queues at once, not only at the next heartbeat: a proof waits for their answer."""
+        if self._clock.monotonic() < self.agent.leads_until:
+            self._job_queues.step(self.gate.snapshot.state)
 
     def _lead(self) -> None:
         registered = self.agent.worker

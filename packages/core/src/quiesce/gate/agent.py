@@ -80,7 +80,8 @@ class Agent:
         self._counts = OutgoingCounts(test_log_level=self._test_log_level)
         self._ask_for_silent_at = -1.0
         self._reaper = Reaper(self._store, clock=self._clock, gone_after=self._gone_after)
-        self._beat_at = -1.0
+        self._beat_at = self.leads_until = -1.0
+        """Until when (monotonic seconds) this worker's lease as the leader lasts."""
         self._failed_at: float | None = None
 
     def forget_parent(self) -> None:
@@ -188,6 +189,7 @@ class Agent:
         if not is_due:
             return False
         self._beat_at = now + pulse.HEARTBEAT_SECONDS
+        self.leads_until = now + pulse.LEASE_SECONDS if heartbeat.is_leader else -1.0
         self._gate.extend_lease(seconds=pulse.LEASE_SECONDS, is_stale=False)
         if self._failed_at is not None:
             logger.warning("store %s is back after %.1f s", self._store.url, now - self._failed_at)
