@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-
-from redis import Redis
+from typing import TYPE_CHECKING
 
 from quiesce import Settings
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 SOCKET_SECONDS = 1.5
 """How long one answer of Redis may take; counting may take two seconds in all."""
@@ -44,6 +46,8 @@ def connection() -> Redis | None:
             return None
         key = (os.getpid(), url)
         if key not in _opened:
+            from redis import Redis  # noqa: PLC0415 - only who has RQ pays for it
+
             _opened.clear()  # of the parent process, or of another address
             _opened[key] = Redis.from_url(url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS)
         return _opened[key]
