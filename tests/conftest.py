@@ -119,6 +119,23 @@ def free_port() -> int:
             return port
 
 
+@contextlib.contextmanager
+def running_redis(folder: Path) -> Iterator[RedisServer]:
+    """Start a server and end it."""
+    server = RedisServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def open_redis() -> Callable[[Path], contextlib.AbstractContextManager[RedisServer]]:
+    """For fixtures that outlive a test."""
+    return running_redis
+
+
 @pytest.fixture
 def make_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     """Make and start servers with options of their own; they end with the test."""

@@ -149,10 +149,12 @@ def test_a_window_that_opens_while_queues_are_asked_is_asked_about_at_once(
 ) -> None:
     """The next heartbeat is a second away, and what was asked before says nothing about this window."""
     service.enable(reason="r", actor="a")
-    queue.before_counts = lambda: (
-        service.enable(reason="worse", mode="emergency", actor="a"),
-        leader.queues.step(service.store.load()),
-    )
+
+    def open_another() -> None:
+        service.enable(reason="worse", mode="emergency", actor="a")
+        leader.queues.step(service.store.load())
+
+    queue.before_counts = open_another
 
     leader.step()
 

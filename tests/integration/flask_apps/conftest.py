@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -127,6 +127,12 @@ class Site:
         self.operator.close()
 
 
+@pytest.fixture(scope="session")
+def open_site() -> Callable[[Path], contextlib.AbstractContextManager[Site]]:
+    """For fixtures that outlive a test."""
+    return lambda folder: contextlib.closing(Site(folder))
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A site of one's own."""
@@ -134,7 +140,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(scope="module", params=["sync", "gthread"])
+SERVERS = [pytest.param(kind, marks=pytest.mark.xdist_group(f"shop-{kind}")) for kind in ("sync", "gthread")]
+
+
+@pytest.fixture(scope="module", params=SERVERS)
 def shared_site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Site, Server]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
 
+from quiesce import NoOpenWindowError
 from quiesce.testing import eventually
 
 if TYPE_CHECKING:
@@ -54,17 +56,26 @@ class Browser:
 class Accounts:
     """The application with its sessions, on two workers, and its operator."""
 
-    def __init__(self, site: Site, redis_server: RedisServer, stack: ExitStack, *, kind: str) -> None:
+    def __init__(self, site: Site, redis: RedisServer, stack: ExitStack, *, kind: str) -> None:
         self.kind = kind
         self.site = site
         self.operator = site.operator
-        self.redis = redis_server.client()
+        self.redis = redis.client()
         self._stack = stack
         stack.callback(self.redis.close)
-        self.admins("ann")
-        site.environ |= {"ACCOUNTS_KIND": kind, "ACCOUNTS_REDIS": redis_server.url}
+        site.environ |= {"ACCOUNTS_KIND": kind, "ACCOUNTS_REDIS": redis.url}
         self._server = site.serve("accounts:create_app()", "--workers", "2")
         self._bare: Server | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Leave nothing of what went before but the epoch: no window, no stored session, one admin."""
+        with suppress(NoOpenWindowError):
+            self.operator.disable(end_all=True, actor="tests")
+        self.redis.flushdb()
+        self.admins("ann")
+        for mark in self.site.folder.glob("slow.*"):
+            mark.unlink()
 
     def admins(self, *names: str) -> None:
         (self.site.folder / "admins").write_text(" ".join(names))
@@ -86,50 +97,97 @@ class Accounts:
         return {key: self.redis.get(key) for key in self.redis.keys("session:*")}
 
 
-@pytest.fixture(params=["cookie", "server", "remember"])
-def accounts(request: pytest.FixtureRequest, site: Site, redis_server: RedisServer) -> Iterator[Accounts]:
-    with ExitStack() as stack:
-        yield Accounts(site, redis_server, stack, kind=request.param)
+class Opening(NamedTuple):
+    """How to start what an application with sessions needs."""
+
+    redis: Callable[[Path], AbstractContextManager[RedisServer]]
+    site: Callable[[Path], AbstractContextManager[Site]]
+
+    @contextmanager
+    def serve(self, kind: str, folder: Path) -> Iterator[Accounts]:
+        """Serve accounts with sessions of this kind, on a store and a Redis of their own."""
+        with ExitStack() as stack:
+            redis, site = stack.enter_context(self.redis(folder)), stack.enter_context(self.site(folder))
+            yield Accounts(site, redis, stack, kind=kind)
+
+
+@pytest.fixture(scope="session")
+def opening(open_redis: Any, open_site: Any) -> Opening:
+    return Opening(open_redis, open_site)
+
+
+KINDS = [
+    pytest.param(kind, marks=pytest.mark.xdist_group(f"accounts-{kind}")) for kind in ("cookie", "server", "remember")
+]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shared_accounts(
+    request: pytest.FixtureRequest, opening: Opening, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Accounts]:
+    with opening.serve(request.param, tmp_path_factory.mktemp(request.param)) as accounts:
+        yield accounts
 
 
 @pytest.fixture
-def remembering(site: Site, redis_server: RedisServer) -> Iterator[Accounts]:
-    with ExitStack() as stack:
-        yield Accounts(site, redis_server, stack, kind="remember")
+def accounts(shared_accounts: Accounts) -> Accounts:
+    """With whatever epoch an earlier test has left."""
+    shared_accounts.begin()
+    return shared_accounts
 
 
 @pytest.fixture
-def stored(site: Site, redis_server: RedisServer) -> Iterator[Accounts]:
-    with ExitStack() as stack:
-        yield Accounts(site, redis_server, stack, kind="server")
+def remembering(accounts: Accounts) -> Accounts:
+    return accounts
 
 
-def test_people_are_out_and_kept_out_and_back_in_afterwards(accounts: Accounts) -> None:
+@pytest.fixture
+def stored(accounts: Accounts) -> Accounts:
+    return accounts
+
+
+@pytest.fixture(params=KINDS)
+def new_accounts(request: pytest.FixtureRequest, opening: Opening, tmp_path: Path) -> Iterator[Accounts]:
+    """No session was ever ended."""
+    with opening.serve(request.param, tmp_path) as accounts:
+        yield accounts
+
+
+only_remembering = pytest.mark.parametrize("shared_accounts", KINDS[2:], indirect=True)
+only_stored = pytest.mark.parametrize("shared_accounts", KINDS[1:2], indirect=True)
+
+
+def test_people_are_out_and_kept_out_and_back_in_afterwards(new_accounts: Accounts) -> None:
     """The guide's promise, for whoever is no admin."""
-    bob, ann, new_ann, eve = accounts.browser("bob"), accounts.browser("ann"), accounts.browser(), accounts.browser()
+    bob, ann, new_ann, eve = (
+        new_accounts.browser("bob"),
+        new_accounts.browser("ann"),
+        new_accounts.browser(),
+        new_accounts.browser(),
+    )
     old = bob.cookies
     assert bob.seen_as() == {"bob"}
 
-    accounts.operator.enable(reason="upgrade", actor="ops")
+    new_accounts.operator.enable(reason="upgrade", actor="ops")
 
     assert bob.seen_as() == {"nobody"}
     assert ann.seen_as() == {"ann"}
-    before = accounts.stored()
+    before = new_accounts.stored()
     for _ in range(TRIES):
         assert bob.log_in("bob") == 503
         assert eve.log_in("eve") == 503
     assert (bob.seen_as(), eve.seen_as()) == ({"nobody"}, {"nobody"})
     assert eve.cookies == {}
-    assert accounts.stored() == before
+    assert new_accounts.stored() == before
     assert new_ann.log_in("ann") == 200
     assert (ann.seen_as(), new_ann.seen_as()) == ({"ann"}, {"ann"})
 
-    accounts.operator.disable(actor="ops")
+    new_accounts.operator.disable(actor="ops")
 
     assert bob.seen_as() == {"nobody"}
     assert (bob.log_in("bob"), eve.log_in("eve")) == (200, 200)
     assert (bob.seen_as(), eve.seen_as(), ann.seen_as()) == ({"bob"}, {"eve"}, {"ann"})
-    thief = accounts.browser()
+    thief = new_accounts.browser()
     thief.cookies = old
     assert thief.seen_as() == {"nobody"}
 
@@ -243,15 +301,15 @@ def headers(response: httpx.Response) -> set[tuple[str, str]]:
     return {pair for pair in pairs if pair[0] != "date"}
 
 
-def test_no_header_changes_before_the_first_session_is_ended(accounts: Accounts) -> None:
+def test_no_header_changes_before_the_first_session_is_ended(new_accounts: Accounts) -> None:
     """What was not asked for must neither be seen by caches nor grow a cookie."""
-    bob, nobody = accounts.browser("bob"), accounts.browser()
+    bob, nobody = new_accounts.browser("bob"), new_accounts.browser()
 
     for browser in (bob, nobody):
-        bare = accounts.bare(browser)
+        bare = new_accounts.bare(browser)
         for path in ("/public", "/me", "/nowhere"):
             assert headers(browser.get(path)) == headers(bare.get(path)), path
-    assert not any(b"_quiesce" in (value or b"") for value in accounts.stored().values())
+    assert not any(b"_quiesce" in (value or b"") for value in new_accounts.stored().values())
 
 
 def test_a_page_that_looks_at_no_session_stays_as_cacheable_as_it_was(accounts: Accounts) -> None:
@@ -268,6 +326,7 @@ def test_a_page_that_looks_at_no_session_stays_as_cacheable_as_it_was(accounts: 
         assert headers(browser.get("/public")) == headers(accounts.bare(browser).get("/public"))
 
 
+@only_stored
 def test_admins_get_in_after_the_whole_session_store_was_wiped(stored: Accounts) -> None:
     """It is what one does in an emergency, and what a Redis may do by itself."""
     ann, bob = stored.browser("ann"), stored.browser("bob")
@@ -281,6 +340,7 @@ def test_admins_get_in_after_the_whole_session_store_was_wiped(stored: Accounts)
     assert stored.redis.dbsize() == 1
 
 
+@only_stored
 def test_what_is_stored_of_an_ended_session_is_deleted_when_it_comes_back(stored: Accounts) -> None:
     """And the browser is told to drop its cookie."""
     bob = stored.browser("bob")
@@ -297,6 +357,7 @@ def without_session(browser: Browser) -> None:
     browser.cookies = {name: value for name, value in browser.cookies.items() if name != "session"}
 
 
+@only_remembering
 def test_nobody_is_remembered_across_a_revocation(remembering: Accounts) -> None:
     """The cookie logs people back in without asking; it must be as old as the session beside which it was given."""
     bob, ann = remembering.browser("bob", remember="yes"), remembering.browser("ann", remember="yes")
@@ -324,6 +385,7 @@ def test_nobody_is_remembered_across_a_revocation(remembering: Accounts) -> None
     assert not {name for name in bob.cookies if name.startswith("remember_token")}
 
 
+@only_remembering
 def test_a_companion_is_worth_nothing_beside_anothers_cookie(remembering: Accounts) -> None:
     """Otherwise whoever stole a cookie would only have to log in with an account of their own."""
     bob = remembering.browser("bob", remember="yes")
@@ -337,6 +399,7 @@ def test_a_companion_is_worth_nothing_beside_anothers_cookie(remembering: Accoun
         assert eve.get("/me").text == "nobody"
 
 
+@only_remembering
 def test_a_remembered_user_is_suspended_with_the_session(remembering: Accounts) -> None:
     """The cookie must neither bring them back during the window nor be lost by it."""
     bob, closed = remembering.browser("bob", remember="yes"), remembering.browser("bob", remember="yes")
@@ -349,6 +412,7 @@ def test_a_remembered_user_is_suspended_with_the_session(remembering: Accounts) 
     assert (bob.seen_as(), closed.seen_as()) == ({"bob"}, {"bob"})
 
 
+@only_remembering
 def test_logging_out_forgets_the_companion_too(remembering: Accounts) -> None:
     """Nothing of a user stays in a browser that is used by several."""
     remembering.operator.sessions.invalidate(actor="ops")
