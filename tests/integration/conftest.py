@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,11 +41,46 @@ service.close()
 """
 
 
+class Nursery:
+    """Starts commands sooner than Python starts; see ``cli_apps/nursery.py``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._address = str(folder / "nursery")
+        program = str(Path(__file__).parent / "cli_apps" / "nursery.py")
+        self._process = subprocess.Popen(
+            [*COMMAND[:-2], program, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def run(self, *args: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        with ExitStack() as stack:
+            given = stack.enter_context(Path(os.devnull).open())
+            said, complained = (stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2))
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(60)
+            connection.connect(self._address)
+            message = {"arguments": args, "folder": str(folder), "environment": environment}
+            files = [file.fileno() for file in (given, said, complained)]
+            socket.send_fds(connection, [json.dumps(message).encode()], files)
+            code = int(connection.recv(100))
+            said.seek(0)
+            complained.seek(0)
+            return subprocess.CompletedProcess(args, code, said.read(), complained.read())
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._process.kill()
+        self._process.communicate()
+
+
 class Shell:
     """Runs commands in one folder, with nothing of the tests' own environment that could sway them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
         ours = ("MAINTENANCE_", "EMERGENCY_MODE_", "TEST_MODE_")
+        self._nursery = nursery
         self.folder = folder
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environment["MAINTENANCE_STORE_URL"] = f"sqlite:///{folder}/maintenance.db"
@@ -51,6 +88,13 @@ class Shell:
 
     def run(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
+        effective = {**self.environment, **environment}
+        if any(effective.get(name) != os.environ.get(name) for name in effective if name.startswith("PYTHON")):
+            return self.run_cold(*args, **environment)  # it sways how Python starts
+        return self._nursery.run(*args, folder=self.folder, environment=effective)
+
+    def run_cold(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, in a Python that starts for it."""
         return subprocess.run(
             [*COMMAND, *args],
             cwd=self.folder,
@@ -149,9 +193,16 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """For all commands of one test process."""
+    with contextlib.closing(Nursery(tmp_path_factory.mktemp("nursery"))) as nursery:
+        yield nursery
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def shell(tmp_path: Path, nursery: Nursery) -> Iterator[Shell]:
     """A folder with a store of its own."""
-    shell = Shell(tmp_path)
+    shell = Shell(tmp_path, nursery)
     yield shell
     shell.close()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,22 +14,13 @@ import pytest
 from quiesce import EnhancedMaintenanceModeService, Settings
 from quiesce.testing import FakeClock
 
-COMMAND = [sys.executable, "-W", "error", "-m", "quiesce.cli", "schedule"]
 NEVER = "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    environment = {name: value for name, value in os.environ.items() if "MAINTENANCE" not in name}
-    environment["MAINTENANCE_STORE_URL"] = f"sqlite:///{tmp_path}/maintenance.db"
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
-
-    return run
+def run(shell: Any) -> Run:
+    return lambda *words: shell.run("schedule", *words)
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> Any:

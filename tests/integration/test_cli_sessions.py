@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pytest
 from quiesce import EnhancedMaintenanceModeService, Principal, SessionVerdict, Settings, open_store
 from quiesce.testing import eventually
 
-COMMAND = [sys.executable, "-W", "error", "-m", "quiesce.cli"]
 BOB, EVE = Principal("bob"), Principal("eve")
 ADMIN = Principal("root", is_admin=True)
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,22 +24,8 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def run(tmp_path: Path, url: str) -> Run:
-    environment = {name: value for name, value in os.environ.items() if "MAINTENANCE" not in name}
-    environment["MAINTENANCE_STORE_URL"] = url
-
-    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *words],
-            cwd=tmp_path,
-            env=environment | more,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    return run
+def run(shell: Any) -> Run:
+    return shell.run  # type: ignore[no-any-return] - as made in conftest.py
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> Any:
