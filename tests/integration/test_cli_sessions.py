@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,12 +32,14 @@ def run(tmp_path: Path, url: str) -> Run:
     environment = {name: value for name, value in os.environ.items() if "MAINTENANCE" not in name}
     environment["MAINTENANCE_STORE_URL"] = url
 
-    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, terminal: int | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, *words],
             cwd=tmp_path,
             env=environment | more,
-            capture_output=True,
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,
             check=False,
             timeout=60,
@@ -94,7 +97,7 @@ def test_sessions_are_counted_listed_and_ended(run: Run, url: str) -> None:
         shown = run("sessions", "list").stdout
         service.gate.renew()
         verdicts = [service.sessions.judge(who, stamp=0) for who in (BOB, EVE, ADMIN)]
-        everyone = run("sessions", "end", "--all")
+        everyone = run("sessions", "end", "--all", "--yes")
         service.gate.renew()
         later = [service.sessions.judge(who, stamp=1) for who in (BOB, EVE, ADMIN)]
         few = run("sessions", "stats").stdout
@@ -142,11 +145,33 @@ def test_logins_are_prevented_and_allowed_again(run: Run) -> None:
     assert other["id"] in refused.stderr
 
 
+@pytest.mark.parametrize(("said", "code", "revision"), [("y\n", 0, 1), ("n\n", 130, 0), ("\n", 130, 0)])
+def test_everyone_is_logged_out_only_if_that_is_meant(run: Run, url: str, said: str, code: int, revision: int) -> None:
+    """One word too many on a command line must not log out a whole shop."""
+    leader, follower = pty.openpty()
+    os.write(leader, said.encode())
+
+    done = run("sessions", "end", "--all", terminal=follower)
+
+    os.close(follower)
+    asked = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "Log out everybody but admins?" in asked
+    assert done.returncode == code
+    store = open_store(url, service_name=Settings().service_name)
+    try:
+        assert store.revision() == revision
+    finally:
+        store.close()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("end",), "--user and --all"),
         (("end", "--user", "bob", "--all"), "--user and --all"),
+        (("end", "--all"), "--yes"),
+        (("end", "--all", "--json"), "--yes"),
         (("end", "--user", ""), "user"),
         (("end", "--user", "a\nb"), "user"),
         (("list", "--limit", "0"), "--limit"),

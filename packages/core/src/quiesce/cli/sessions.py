@@ -53,12 +53,20 @@ def list_(connection: Connection, *, limit: int, skip: int) -> None:
 
 @sessions.command()
 @click.option("--user", "user_id", metavar="ID", help="The user whose sessions end, by the application's own id.")
-@click.option("--all", "is_all", is_flag=True, help="Those of everyone but admins.")
+@click.option("--all", "is_all", is_flag=True, help="Those of everyone but admins; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
-def end(connection: Connection, *, user_id: str | None, is_all: bool) -> None:
-    """End the sessions of one user, or of everyone but admins."""
+def end(connection: Connection, *, user_id: str | None, is_all: bool, yes: bool) -> None:
+    """End the sessions of one user, or of everyone but admins.
+
+    With --all it asks before; where nobody can answer it needs --yes.
+    """
     if (user_id is None) is not is_all:
         raise click.UsageError("give one of --user and --all")
+    if is_all and not yes:
+        if connection.terminal.as_json or not connection.terminal.can_ask:
+            raise click.UsageError("--all logs everybody out but admins, and nobody can be asked here: give --yes")
+        click.confirm("Log out everybody but admins?", abort=True, err=True)
     with connection.open() as service, changing(connection):
         epoch = service.sessions.invalidate(user_id=user_id, actor=who_asks(), source="cli")
         whose = "everyone but admins" if user_id is None else f"user {user_id}"
