@@ -78,7 +78,15 @@ if TYPE_CHECKING:
     from .plugins import hookimpl
     from .settings import Settings
     from .stores import Change, Store, open_store
-    from .web import LONGEST_BODY, ApiRequest, ApiResponse, MaintenanceStatusAPI, Refusals, Route
+    from .web import (
+        LONGEST_BODY,
+        ApiRequest,
+        ApiResponse,
+        MaintenanceStatusAPI,
+        Refusals,
+        Route,
+        token_refusal,
+    )
 
 __all__ = [
     "LONGEST_BODY",
@@ -163,6 +171,7 @@ __all__ = [
     "open_store",
     "operation",
     "operation_of",
+    "token_refusal",
 ]
 
 _ROOMS = {
@@ -247,6 +256,7 @@ _ROOMS = {
     "open_store": ".stores",
     "operation": ".gate",
     "operation_of": ".gate.marks",
+    "token_refusal": ".web",
 }
 
 if not TYPE_CHECKING:  # a type checker is to find names that are not there

@@ -6,7 +6,6 @@ in flight saves its session once more after that was deleted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, request
 from flask.sessions import SessionMixin
 
-from quiesce import ApiResponse, Decision, EnhancedMaintenanceModeService, Principal, SessionVerdict
+from quiesce import Decision, EnhancedMaintenanceModeService, Principal, SessionVerdict, token_refusal
 
 from .admission import Admission
 from .environs import path_of
@@ -25,13 +24,6 @@ from .throwaway import opened_session, set_aside, take_over
 
 STAMP = "_quiesce"
 """The key in a session; one without it is of generation 0."""
-
-_OVER = {
-    "type": "about:blank",
-    "title": "Unauthorized",
-    "status": 401,
-    "detail": "The token does not count any more, or not during maintenance.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +162,7 @@ class _SessionControl:
     def _judge_token(self, principal: Principal) -> tuple[_Visit | None, Response | None]:
         if self._sessions.judge(principal) is SessionVerdict.VALID:
             return _Visit(self._sessions.generation, principal=principal, by_header=True), None
-        return None, _invalid_token()
+        return None, to_response(token_refusal())
 
     def _set_aside(self, session: SessionMixin, generation: int) -> _Visit:
         set_aside(session)
@@ -237,13 +229,3 @@ def _has_lost_stamp(visit: _Visit, session: SessionMixin) -> bool:
 def _has_logged_in(visit: _Visit, session: SessionMixin, principal: Principal) -> bool:
     before = visit.principal
     return before is None or before.user_id != principal.user_id or _has_lost_stamp(visit, session)
-
-
-def _invalid_token() -> Response:
-    """Return the answer to a token that is over (RFC 6750, section 3.1; RFC 9457)."""
-    headers = (
-        ("content-type", "application/problem+json"),
-        ("cache-control", "no-store"),
-        ("www-authenticate", 'Bearer error="invalid_token"'),
-    )
-    return to_response(ApiResponse(401, headers, json.dumps(_OVER).encode("ascii")))
