@@ -51,6 +51,7 @@ class TokenJudge:
     async def _is_over(self, token: str, scope: Scope) -> bool:
         age = age_of(token)
         if self._sessions.token_counts(stamp=age.stamp, issued_at=age.issued_at):
+            self._sessions.note_activity(None, token)
             return False
         try:
             principal = await self._identity.ask_frankly(scope)
@@ -63,7 +64,10 @@ class TokenJudge:
         if not principal.is_interactive and age.stamp is None and not (age.issued_at or principal.authenticated_at):
             return False  # a key that a program was given: it has no log-in that could be over
         verdict = self._sessions.judge(principal, stamp=age.stamp, issued_at=age.issued_at)
-        return verdict is not SessionVerdict.VALID
+        if verdict is not SessionVerdict.VALID:
+            return True
+        self._sessions.note_activity(principal, token)
+        return False
 
 
 def without_cookie(scope: Scope, name: str) -> Scope:

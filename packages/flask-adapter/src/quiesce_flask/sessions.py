@@ -15,6 +15,7 @@ from flask.sessions import SessionMixin
 
 from quiesce import Decision, EnhancedMaintenanceModeService, Principal, SessionVerdict, token_refusal
 
+from .activity import SessionActivity
 from .admission import Admission
 from .environs import path_of
 from .identifying import Identifier
@@ -61,7 +62,8 @@ def install_session_control(
     """
     key = f"{admission.key}.sessions"
     sessions = service.sessions
-    control = _SessionControl(admission, service=service, identifier=identifier)
+    activity = SessionActivity(service, identifier=identifier)
+    control = _SessionControl(admission, service=service, identifier=identifier, activity=activity)
 
     def look_at_session() -> Response | None:
         if sessions.is_idle:
@@ -73,7 +75,11 @@ def install_session_control(
 
     def stamp_session(response: Response) -> Response:
         visit: _Visit | None = request.environ.pop(key, None)
-        return response if visit is None else control.end(visit, response)
+        if visit is not None:
+            return control.end(visit, response)
+        if sessions.is_idle:
+            activity.note_unjudged(opened_session())
+        return response
 
     app.before_request_funcs.setdefault(None, []).insert(1, look_at_session)
     # They run in reverse: this one sees what every other has done to the session and the response.
@@ -82,9 +88,15 @@ def install_session_control(
 
 class _SessionControl:
     def __init__(
-        self, admission: Admission, *, service: EnhancedMaintenanceModeService, identifier: Identifier
+        self,
+        admission: Admission,
+        *,
+        service: EnhancedMaintenanceModeService,
+        identifier: Identifier,
+        activity: SessionActivity,
     ) -> None:
         self._admission = admission
+        self._activity = activity
         self._sessions = service.sessions
         self._identifier = identifier
 
@@ -161,6 +173,7 @@ class _SessionControl:
 
     def _judge_token(self, principal: Principal) -> tuple[_Visit | None, Response | None]:
         if self._sessions.judge(principal) is SessionVerdict.VALID:
+            self._activity.note_token(principal, request.environ)
             return _Visit(self._sessions.generation, principal=principal, by_header=True), None
         return None, to_response(token_refusal())
 
@@ -172,6 +185,7 @@ class _SessionControl:
     def end(self, visit: _Visit, response: Response) -> Response:
         """Return the answer: this one, or the refusal of a login."""
         session = opened_session()
+        principal = visit.principal
         if session.modified and (visit.is_known or _has_lost_stamp(visit, session)):
             principal = self._identifier.identify(request.environ)
             if principal is not None and _has_logged_in(visit, session, principal):
@@ -180,9 +194,12 @@ class _SessionControl:
                     return self._undo_login(visit, response, decision)
                 if visit.aside is not None:
                     take_over(visit.aside)
+                self._activity.note_login(opened_session(), principal)
                 self._stamp(opened_session(), principal, visit)
             elif principal is not None and visit.by_header:
                 self._stamp(session, principal, visit)
+        if not visit.by_header:
+            self._activity.note_session(opened_session(), principal)
         if visit.aside is not None:
             response.vary.add("Cookie")
         add_companion(response, stamp=_stamp_of(opened_session()))
