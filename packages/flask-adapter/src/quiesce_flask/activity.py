@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from flask import request
+from flask import current_app, request
 from flask.sessions import SessionMixin
 
 from quiesce import EnhancedMaintenanceModeService, OperationType, Principal
@@ -20,6 +20,8 @@ from .throwaway import ThrowawaySession
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+    from .stored_sessions import StoredSessions
+
 SESSION_ID = "_quiesce_id"
 """The key in a session under which its name stands."""
 
@@ -30,7 +32,10 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 class SessionActivity:
     """Notes what a request used; what it was told within ten seconds costs a look into a set."""
 
-    def __init__(self, service: EnhancedMaintenanceModeService, *, identifier: Identifier) -> None:
+    def __init__(
+        self, service: EnhancedMaintenanceModeService, *, identifier: Identifier, stored: StoredSessions | None
+    ) -> None:
+        self._stored = stored
         self._sessions = service.sessions
         self._classifier = service.classifier
         self._identifier = identifier
@@ -45,12 +50,14 @@ class SessionActivity:
         if session.modified and environ["REQUEST_METHOD"] not in _SAFE and self._is_login(environ):
             principal = self._identifier.identify(environ)
             if principal is not None:
-                self.note_login(session, principal)
+                self.note_login(session, principal, generation=0)
                 return
         self.note_session(session, None)
 
-    def note_login(self, session: SessionMixin, principal: Principal) -> None:
+    def note_login(self, session: SessionMixin, principal: Principal, *, generation: int) -> None:
         """Note the session of somebody who has just logged in, and give it a name if it has none."""
+        if self._stored is not None and hasattr(session, "sid"):
+            self._stored.rename(current_app, session, principal, generation=generation)
         if not _name_of(session):
             session[SESSION_ID] = secrets.token_urlsafe(_ID_BYTES)
         self.note_session(session, principal)

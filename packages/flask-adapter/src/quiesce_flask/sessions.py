@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 from flask.sessions import SessionMixin
@@ -22,6 +22,9 @@ from .identifying import Identifier
 from .remembering import add_companion, forget_user, ignore_user, remembered_stamp
 from .responses import to_response
 from .throwaway import opened_session, set_aside, take_over
+
+if TYPE_CHECKING:
+    from .stored_sessions import StoredSessions
 
 STAMP = "_quiesce"
 """The key in a session; one without it is of generation 0."""
@@ -54,7 +57,12 @@ class _Visit:
 
 
 def install_session_control(
-    app: Flask, admission: Admission, *, service: EnhancedMaintenanceModeService, identifier: Identifier
+    app: Flask,
+    admission: Admission,
+    *,
+    service: EnhancedMaintenanceModeService,
+    identifier: Identifier,
+    stored: StoredSessions | None = None,
 ) -> None:
     """Look at each session before anything else does, and again after everything else.
 
@@ -62,7 +70,7 @@ def install_session_control(
     """
     key = f"{admission.key}.sessions"
     sessions = service.sessions
-    activity = SessionActivity(service, identifier=identifier)
+    activity = SessionActivity(service, identifier=identifier, stored=stored)
     control = _SessionControl(admission, service=service, identifier=identifier, activity=activity)
 
     def look_at_session() -> Response | None:
@@ -194,7 +202,7 @@ class _SessionControl:
                     return self._undo_login(visit, response, decision)
                 if visit.aside is not None:
                     take_over(visit.aside)
-                self._activity.note_login(opened_session(), principal)
+                self._activity.note_login(opened_session(), principal, generation=visit.generation)
                 self._stamp(opened_session(), principal, visit)
             elif principal is not None and visit.by_header:
                 self._stamp(session, principal, visit)

@@ -10,7 +10,7 @@ import click
 from ..control import EnhancedMaintenanceModeService
 from ..model import ActiveSession, SessionStats
 from ..web.documents import window_document
-from ..web.session_documents import ending_document, session_document, stats_document
+from ..web.session_documents import deletion_document, ending_document, session_document, stats_document
 from .connection import Connection, connected, who_asks
 from .describing import COLOURS, window_lines
 from .terminal import format_instant, format_span
@@ -33,8 +33,11 @@ def stats(connection: Connection, *, within: timedelta) -> None:
     with connection.open() as service:
         found = service.sessions.stats(within=within)
         _warn_of_unknown(connection, found)
-        connection.terminal.say(f"Sessions active in the last {format_span(within)}", _lines(found))
-        connection.terminal.answer({**_of(service), "stats": stats_document(found)})
+        deletions = service.sessions.deletions()
+        lines = [*_lines(found), *(f"stored    {deletion}" for deletion in deletions)]
+        connection.terminal.say(f"Sessions active in the last {format_span(within)}", lines)
+        documents = [deletion_document(deletion) for deletion in deletions]
+        connection.terminal.answer({**_of(service), "stats": stats_document(found), "deletions": documents})
 
 
 @sessions.command("list")
