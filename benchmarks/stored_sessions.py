@@ -1,4 +1,4 @@
-"""Deleting what Redis keeps of a million ended sessions: how long, in how much memory, and what other clients feel of it."""
+"""Deleting what Redis keeps of a million ended sessions: time, memory, and what other clients feel of it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,10 @@ def measure(folder: Path, *, redis_url: str, effort: Effort) -> tuple[list[Row],
         server.flushdb()
         _fill(server, count)
         server.config_set("slowlog-max-len", 100_000)
-        server.config_set("slowlog-log-slower-than", 100)
+        server.config_set("slowlog-log-slower-than", 0)
         server.slowlog_reset()
-        with pinging(redis_url) as pings:
-            seconds, memory, deleted = _delete_elsewhere(folder, redis_url)
-        busy = pings()
-        durations = [entry["duration"] for entry in server.slowlog_get(100_000)]
+        seconds, memory, deleted, busy = _delete_elsewhere(folder, redis_url)
+        durations = sorted(entry["duration"] / 1000 for entry in server.slowlog_get(100_000))
         server.config_set("slowlog-log-slower-than", -1)
         if deleted != count or server.dbsize():
             raise SystemExit(f"{deleted} of {count} sessions were deleted, {server.dbsize()} keys are left")
@@ -67,10 +65,10 @@ def measure(folder: Path, *, redis_url: str, effort: Effort) -> tuple[list[Row],
         _row(
             f"{what}: longest command in the server",
             "Quiesce, Flask-Session's Redis",
-            max(durations, default=0) / 1000,
+            durations[-1],
             unit="ms",
             budget=_STALL_BUDGET_MS,
-            note="" if durations else "none took 0.1 ms",
+            note=f"99 of 100 within {durations[len(durations) * 99 // 100]:.2f} ms, others' commands included",
         ),
     ]
     return rows, {f"{stall}: deleting (ms)": busy, f"{stall}: not deleting (ms)": idle}
@@ -94,19 +92,22 @@ def _batches(count: int) -> Iterator[range]:
         yield range(start, min(start + _BATCH, count))
 
 
-def _delete_elsewhere(folder: Path, redis_url: str) -> tuple[float, float, int]:
-    """Return the seconds, the MiB that the process grew by, and how many were deleted, from a process of its own."""
+def _delete_elsewhere(folder: Path, redis_url: str) -> tuple[float, float, int, list[float]]:
+    """Delete in a process of its own; return the seconds, the MiB that it grew by, how many, and the pings beside."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_delete, args=(str(folder), redis_url, theirs), daemon=True)
     process.start()
+    theirs.close()
     try:
-        theirs.close()
-        found: tuple[float, float, int] = ours.recv()
+        ours.recv()
+        with pinging(redis_url) as pings:
+            ours.send("begin")
+            seconds, memory, deleted = ours.recv()
     finally:
         process.kill()
         process.join()
-    return found
+    return seconds, memory, deleted, pings()
 
 
 def _delete(folder: str, redis_url: str, connection: Connection) -> None:
@@ -117,6 +118,8 @@ def _delete(folder: str, redis_url: str, connection: Connection) -> None:
         stored = StoredSessions(client)
         stored.install(service)
         stored.on_session_invalidate(SessionInvalidation(generation=0, at=datetime.now(UTC)))  # once, for its imports
+        connection.send("ready")
+        connection.recv()
         before = _peak_mib()
         began = time.perf_counter()
         stored.on_session_invalidate(SessionInvalidation(generation=1, at=datetime.now(UTC)))

@@ -82,7 +82,7 @@ class StoredSessions:
     """
 
     def __init__(
-        self, redis: RedisClient, *, key_prefix: str = "session:", batch: int = 250, name: str = "flask-sessions"
+        self, redis: RedisClient, *, key_prefix: str = "session:", batch: int = 100, name: str = "flask-sessions"
     ) -> None:
         options = getattr(getattr(redis, "connection_pool", None), "connection_kwargs", None)
         if options is None:
