@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from quiesce import EnhancedMaintenanceModeService, Principal, SessionVerdict, Settings, open_store
+from quiesce import EnhancedMaintenanceModeService, Principal, SessionDeletion, SessionVerdict, Settings, open_store
 from quiesce.testing import eventually
 
 COMMAND = [sys.executable, "-W", "error", "-m", "quiesce.cli"]
@@ -98,6 +98,7 @@ def test_sessions_are_counted_listed_and_ended(run: Run, url: str) -> None:
         service.gate.renew()
         verdicts = [service.sessions.judge(who, stamp=0) for who in (BOB, EVE, ADMIN)]
         everyone = run("sessions", "end", "--all", "--yes")
+        service.sessions.note_deletion(SessionDeletion(plugin="shop", generation=2, user_id="b\x1b[2J", deleted=5))
         service.gate.renew()
         later = [service.sessions.judge(who, stamp=1) for who in (BOB, EVE, ADMIN)]
         few = run("sessions", "stats").stdout
@@ -114,6 +115,7 @@ def test_sessions_are_counted_listed_and_ended(run: Run, url: str) -> None:
     assert everyone.stdout.startswith("Ended the sessions of everyone but admins")
     assert later == [over, over, valid]
     assert "users     0" in few
+    assert r"shop: user b\x1b[2J's below 2: 5 deleted" in few
 
 
 def test_what_nobody_tracks_is_unknown(run: Run) -> None:
