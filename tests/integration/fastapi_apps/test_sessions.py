@@ -311,7 +311,10 @@ class TestOtherResponses:
         assert (during.users, during.admins) == (0, 1)
         assert (after.users, after.admins, after.is_estimate) == (1, 1, False)
 
-    def test_whoever_logs_in_anew_in_an_emptied_session_stays(self, service: Any, browser: Browser, app: Any) -> None:
+    @pytest.mark.parametrize("path", ["/renew", "/auth/login"])
+    def test_whoever_logs_in_anew_in_an_emptied_session_stays(
+        self, service: Any, browser: Browser, app: Any, path: str
+    ) -> None:
         """Views empty the session when somebody logs in; the stamp goes with the rest, and comes back."""
 
         async def renew(request: Request, user: str) -> str:
@@ -319,13 +322,13 @@ class TestOtherResponses:
             request.session["user"] = user
             return user
 
-        app.post("/renew")(renew)
+        app.post(path)(renew)
         service.sessions.invalidate(actor="ops")
         bob = browser()
         log_in(bob, "bob")
 
         for user in ("bob", "eve"):
-            assert bob.post("/renew", params={"user": user}).status_code == 200
+            assert bob.post(path, params={"user": user}).status_code == 200
             assert who(bob) == user
 
     @pytest.mark.parametrize("options", [{"sessions": False}])
