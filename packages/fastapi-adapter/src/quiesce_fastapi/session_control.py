@@ -58,9 +58,14 @@ class SessionControl:
         kind = scope["type"]
         if kind not in {"http", "websocket"}:
             return self._app(scope, receive, send)
-        if kind == "http" and scope["method"] not in _SAFE and self._is_login(scope):
-            return self._serve_judged(scope, receive, send)
         session = scope.get("session")
+        if (
+            kind == "http"
+            and scope["method"] not in _SAFE
+            and (session is not None or not self._sessions.is_idle)
+            and self._is_login(scope)
+        ):
+            return self._serve_judged(scope, receive, send)
         if not self._token_cookies and not _carries_authorization(scope):
             if session is None:
                 return self._app(scope, receive, send)
