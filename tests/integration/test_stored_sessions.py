@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,18 @@ from quiesce.testing.clock import NOON
 from quiesce_flask import StoredSessions, init_app
 
 FEW = 3
+SWEEP = """
+import sys
+from datetime import UTC, datetime
+import redis
+from quiesce import EnhancedMaintenanceModeService, SessionInvalidation, Settings
+from quiesce_flask import StoredSessions
+
+service = EnhancedMaintenanceModeService(Settings(store_url=sys.argv[1]))
+stored = StoredSessions(redis.Redis(host="127.0.0.1", port=int(sys.argv[2]), socket_timeout=5), batch=5)
+stored.install(service)
+stored.on_session_invalidate(SessionInvalidation(generation=1, at=datetime.now(UTC)))
+"""
 
 
 class Troubled:
@@ -227,6 +241,34 @@ def test_a_sweep_goes_on_where_it_was(service: EnhancedMaintenanceModeService, c
     assert second[0] == int(half.position.partition(":")[2]) != 0
     assert (whole.is_done, whole.looked_at, whole.expected) == (True, 2_000, 2_000)
     assert len(troubled.cursors) == len(first) + len(second)
+
+
+def test_what_a_killed_worker_left_is_deleted_by_the_next(
+    service: EnhancedMaintenanceModeService, client: redis.Redis, redis_server: Any
+) -> None:
+    """It gets no chance to say where it was, and has said it all along."""
+    client.mset({f"session:q0.{number:016x}.token": "x" for number in range(20_000)})
+    command = [sys.executable, "-W", "error", "-c", SWEEP, service.store.url, str(redis_server.port)]
+    worker = subprocess.Popen(command)
+    try:
+        (half,) = eventually(service.sessions.deletions, within=20)
+        eventually(lambda: client.dbsize() < 19_000, within=20)
+    finally:
+        worker.kill()
+        worker.wait()
+    left = client.dbsize()
+    next_one = Troubled(client, scans=1_000_000)
+    stored = StoredSessions(next_one, batch=1_000)
+    stored.install(service)
+
+    stored.on_session_invalidate(SessionInvalidation(generation=1, at=NOON))
+
+    assert isinstance(left, int)
+    assert 0 < left < 20_000
+    assert half.position.partition(":")[2] != "0"
+    assert next_one.cursors[0] != 0
+    assert client.dbsize() == 0
+    assert [told.is_done for told in service.sessions.deletions()] == [True]
 
 
 def test_another_redis_is_swept_from_the_beginning(

@@ -47,6 +47,9 @@ class SessionNotes:
         epoch: says up to where sessions are over, as this process knows it.
         worker_id: says as what this process is registered; ``None``: it is not.
         monotonic: seconds.
+
+    Attributes:
+        remembered: what need not be noted again, for a look before the call.
     """
 
     def __init__(
@@ -64,7 +67,6 @@ class SessionNotes:
         self._worker_id = worker_id
         self._monotonic = monotonic
         self.remembered: set[_Note] = set()
-        """What need not be noted again; for a look before the call."""
         self._pending: list[_Note] = []
         self._sought: dict[str, tuple[int, int]] = {}
         self._unnamed_at = float("-inf")
