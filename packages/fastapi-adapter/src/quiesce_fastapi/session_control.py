@@ -14,7 +14,7 @@ from .identity import Identity
 from .refusing import RefusalSender
 from .token_judge import TokenJudge, refuse_token
 from .token_login import TokenLogin
-from .tokens import bearer_token
+from .tokens import bearer_token, key_of
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", WEBSOCKET})
 
@@ -85,7 +85,7 @@ class SessionControl:
             return self._serve_judged(scope, receive, send)
         bearer = bearer_token(scope["headers"])
         if bearer is not None:
-            self._sessions.note_activity(None, bearer)
+            self._sessions.note_activity(None, key_of(bearer))
         session = scope.get("session")
         if session and isinstance(session, dict):
             note_session(self._service, session)

@@ -11,7 +11,7 @@ from starlette.types import Message, Scope, Send
 from quiesce import EnhancedMaintenanceModeService, SessionVerdict, token_refusal
 
 from .identity import Identity
-from .tokens import age_of, bearer_token
+from .tokens import age_of, bearer_token, key_of
 
 _DENIAL = "websocket.http.response"
 _POLICY_VIOLATION = 1008
@@ -51,7 +51,7 @@ class TokenJudge:
     async def _is_over(self, token: str, scope: Scope) -> bool:
         age = age_of(token)
         if self._sessions.token_counts(stamp=age.stamp, issued_at=age.issued_at):
-            self._sessions.note_activity(None, token)
+            self._sessions.note_activity(None, key_of(token))
             return False
         try:
             principal = await self._identity.ask_frankly(scope)
@@ -66,7 +66,7 @@ class TokenJudge:
         verdict = self._sessions.judge(principal, stamp=age.stamp, issued_at=age.issued_at)
         if verdict is not SessionVerdict.VALID:
             return True
-        self._sessions.note_activity(principal, token)
+        self._sessions.note_activity(principal, key_of(token))
         return False
 
 

@@ -26,6 +26,7 @@ SESSION_ID = "_quiesce_id"
 """The key in a session under which its name stands."""
 
 _ID_BYTES = 12
+_LONGEST_KEY = 128
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -76,7 +77,8 @@ class SessionActivity:
         """Note a bearer token (RFC 6750) that was not found to be over."""
         scheme, _, token = environ["HTTP_AUTHORIZATION"].partition(" ")
         if token and scheme.lower() == "bearer":
-            self._sessions.note_activity(principal, token)
+            # Its end, where the signature of a JWT is, tells it from all others; the whole would be dear.
+            self._sessions.note_activity(principal, token[-_LONGEST_KEY:])
 
     def _is_login(self, environ: WSGIEnvironment) -> bool:
         found = self._classifier.classify(method_of(environ), path_of(environ))
