@@ -114,15 +114,16 @@ def _checks(folder: Path, *, effort: Effort) -> tuple[list[Row], dict[str, list[
         service.start()
         service.sessions.invalidate(actor="benchmark")
         service.sessions.note_activity(_BOB, "a session")
+        service.sessions.note_activity(None, "a session")
         judge, manager = SessionJudge(service.gate), service.sessions
 
         def look_and_note() -> None:
-            manager.must_be_judged(1)
-            manager.note_activity(_BOB, "a session")
+            manager.is_settled(1)
+            manager.note_activity(None, "a session")
 
         runs: dict[str, Run] = {
-            "SessionJudge": _repeat(lambda: judge.must_be_judged(1)),
-            "service.sessions": _repeat(lambda: manager.must_be_judged(1)),
+            "SessionJudge": _repeat(lambda: judge.is_settled(1)),
+            "service.sessions": _repeat(lambda: manager.is_settled(1)),
             "service.sessions, activity noted too": _repeat(look_and_note),
         }
         samples = take_turns(runs, effort=effort)
