@@ -11,7 +11,21 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import asgi, asgi_peers, cold_start, heartbeats, memory, proving, rules, sessions, visibility, wsgi, wsgi_peers
+from . import (
+    asgi,
+    asgi_peers,
+    cold_start,
+    heartbeats,
+    memory,
+    proving,
+    rules,
+    session_requests,
+    sessions,
+    stored_sessions,
+    visibility,
+    wsgi,
+    wsgi_peers,
+)
 from .field import Field, Situation
 from .harness import FULL, QUICK, Effort
 from .peers import missing
@@ -90,6 +104,8 @@ def _measure(part: str, results: Results, *, folder: Path, redis_url: str, effor
         results.add(memory.measure(folder, effort=effort))
     elif part == "sessions":
         results.add(sessions.measure(folder, redis_url=redis_url, effort=effort))
+        results.add(session_requests.measure(folder, effort=effort))
+        results.add(stored_sessions.measure(folder, redis_url=redis_url, effort=effort))
     else:
         results.add(rules.measure(effort=effort))
 

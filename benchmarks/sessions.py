@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from multiprocessing.connection import Connection
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import redis
@@ -17,6 +15,7 @@ from quiesce import EnhancedMaintenanceModeService, Principal
 from quiesce.gate.sessions import SessionJudge
 
 from .harness import Effort, Run, Spread, take_turns
+from .pings import pinging
 from .report import Row
 from .stores import make_service
 
@@ -51,13 +50,13 @@ def measure(folder: Path, *, redis_url: str, effort: Effort) -> tuple[list[Row],
     with redis.Redis.from_url(redis_url) as server, closing(make_service(redis_url, board_folder=folder)) as service:
         _fill_redis(server, count)
         service.start()
-        with _pinging(redis_url) as pings:
+        with pinging(redis_url) as pings:
             time.sleep(effort.flips * 2 * _PAUSE_SECONDS)
         idle = pings()
         server.config_set("slowlog-log-slower-than", 0)
         server.config_set("slowlog-max-len", 100_000)
         server.slowlog_reset()
-        with _pinging(redis_url) as pings:
+        with pinging(redis_url) as pings:
             samples = _end_again_and_again(service, times=effort.flips)
         add(what, "Quiesce, Redis", samples, budget=_WRITE_BUDGET_MS, note=f"worst {max(samples):.1f} ms")
         busy = pings()
@@ -67,7 +66,7 @@ def measure(folder: Path, *, redis_url: str, effort: Effort) -> tuple[list[Row],
         add(stall, "Redis, nothing ended", [max(idle)], note=f"of {len(idle):,} pings")
         add(stall, "Quiesce, Redis", [max(busy)], budget=_STALL_BUDGET_MS, note=f"of {len(busy):,} pings")
         add(f"{what}: longest command in the server", "Quiesce, Redis", [longest], budget=_STALL_BUDGET_MS)
-        with _pinging(redis_url) as pings:
+        with pinging(redis_url) as pings:
             began = time.perf_counter()
             _delete_all(server)
             taken = (time.perf_counter() - began) * 1000
@@ -110,51 +109,21 @@ def _delete_all(server: redis.Redis) -> None:
         server.unlink(*batch)
 
 
-@contextmanager
-def _pinging(redis_url: str) -> Iterator[Callable[[], list[float]]]:
-    """Ping without rest from a process of its own; yield what returns the milliseconds of each afterwards."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_ping, args=(redis_url, theirs), daemon=True)
-    process.start()
-    found: list[float] = []
-    try:
-        ours.recv()
-        yield lambda: found
-        ours.send("enough")
-        found += ours.recv()
-    finally:
-        process.kill()
-        process.join()
-
-
-def _ping(redis_url: str, connection: Connection) -> None:
-    samples = []
-    with redis.Redis.from_url(redis_url) as server:
-        server.ping()
-        connection.send("ready")
-        while not connection.poll():
-            began = time.perf_counter()
-            server.ping()
-            samples.append((time.perf_counter() - began) * 1000)
-            time.sleep(0.0005)
-    connection.send(samples)
-
-
 def _checks(folder: Path, *, effort: Effort) -> tuple[list[Row], dict[str, list[float]]]:
     with closing(make_service(f"sqlite:///{folder}/checks.db")) as service:
         service.start()
         service.sessions.invalidate(actor="benchmark")
         service.sessions.note_activity(_BOB, "a session")
+        service.sessions.note_activity(None, "a session")
         judge, manager = SessionJudge(service.gate), service.sessions
 
         def look_and_note() -> None:
-            manager.must_be_judged(1)
-            manager.note_activity(_BOB, "a session")
+            manager.is_settled(1)
+            manager.note_activity(None, "a session")
 
         runs: dict[str, Run] = {
-            "SessionJudge": _repeat(lambda: judge.must_be_judged(1)),
-            "service.sessions": _repeat(lambda: manager.must_be_judged(1)),
+            "SessionJudge": _repeat(lambda: judge.is_settled(1)),
+            "service.sessions": _repeat(lambda: manager.is_settled(1)),
             "service.sessions, activity noted too": _repeat(look_and_note),
         }
         samples = take_turns(runs, effort=effort)

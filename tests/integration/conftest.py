@@ -53,7 +53,9 @@ class Nursery:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
 
-    def run(self, *args: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *args: str, folder: Path, environment: dict[str, str], terminal: int | None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         with ExitStack() as stack:
             given = stack.enter_context(Path(os.devnull).open())
@@ -62,7 +64,9 @@ class Nursery:
             connection.settimeout(60)
             connection.connect(self._address)
             message = {"arguments": args, "folder": str(folder), "environment": environment}
-            files = [file.fileno() for file in (given, said, complained)]
+            files = [given.fileno(), said.fileno(), complained.fileno()]
+            if terminal is not None:
+                files[0] = files[2] = terminal
             socket.send_fds(connection, [json.dumps(message).encode()], files)
             code = int(connection.recv(100))
             said.seek(0)
@@ -86,12 +90,12 @@ class Shell:
         self.environment["MAINTENANCE_STORE_URL"] = f"sqlite:///{folder}/maintenance.db"
         self._stack = ExitStack()
 
-    def run(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+    def run(self, *args: str, terminal: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; a terminal is where it reads, and complains."""
         effective = {**self.environment, **environment}
         if any(effective.get(name) != os.environ.get(name) for name in effective if name.startswith("PYTHON")):
             return self.run_cold(*args, **environment)  # it sways how Python starts
-        return self._nursery.run(*args, folder=self.folder, environment=effective)
+        return self._nursery.run(*args, folder=self.folder, environment=effective, terminal=terminal)
 
     def run_cold(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, in a Python that starts for it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from quiesce import EnhancedMaintenanceModeService, Principal, SessionVerdict, Settings, open_store
+from quiesce import EnhancedMaintenanceModeService, Principal, SessionDeletion, SessionVerdict, Settings, open_store
 from quiesce.testing import eventually
 
 BOB, EVE = Principal("bob"), Principal("eve")
@@ -77,7 +79,8 @@ def test_sessions_are_counted_listed_and_ended(run: Run, url: str) -> None:
         shown = run("sessions", "list").stdout
         service.gate.renew()
         verdicts = [service.sessions.judge(who, stamp=0) for who in (BOB, EVE, ADMIN)]
-        everyone = run("sessions", "end", "--all")
+        everyone = run("sessions", "end", "--all", "--yes")
+        service.sessions.note_deletion(SessionDeletion(plugin="shop", generation=2, user_id="b\x1b[2J", deleted=5))
         service.gate.renew()
         later = [service.sessions.judge(who, stamp=1) for who in (BOB, EVE, ADMIN)]
         few = run("sessions", "stats").stdout
@@ -94,6 +97,7 @@ def test_sessions_are_counted_listed_and_ended(run: Run, url: str) -> None:
     assert everyone.stdout.startswith("Ended the sessions of everyone but admins")
     assert later == [over, over, valid]
     assert "users     0" in few
+    assert r"shop: user b\x1b[2J's below 2: 5 deleted" in few
 
 
 def test_what_nobody_tracks_is_unknown(run: Run) -> None:
@@ -125,11 +129,33 @@ def test_logins_are_prevented_and_allowed_again(run: Run) -> None:
     assert other["id"] in refused.stderr
 
 
+@pytest.mark.parametrize(("said", "code", "revision"), [("y\n", 0, 1), ("n\n", 130, 0), ("\n", 130, 0)])
+def test_everyone_is_logged_out_only_if_that_is_meant(run: Run, url: str, said: str, code: int, revision: int) -> None:
+    """One word too many on a command line must not log out a whole shop."""
+    leader, follower = pty.openpty()
+    os.write(leader, said.encode())
+
+    done = run("sessions", "end", "--all", terminal=follower)
+
+    os.close(follower)
+    asked = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "Log out everybody but admins?" in asked
+    assert done.returncode == code
+    store = open_store(url, service_name=Settings().service_name)
+    try:
+        assert store.revision() == revision
+    finally:
+        store.close()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("end",), "--user and --all"),
         (("end", "--user", "bob", "--all"), "--user and --all"),
+        (("end", "--all"), "--yes"),
+        (("end", "--all", "--json"), "--yes"),
         (("end", "--user", ""), "user"),
         (("end", "--user", "a\nb"), "user"),
         (("list", "--limit", "0"), "--limit"),

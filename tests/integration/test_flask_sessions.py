@@ -106,19 +106,76 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_nobody_is_asked_before_the_first_session_is_ended(shop: Shop) -> None:
+def test_nobody_is_asked_but_at_a_login_before_the_first_session_is_ended(shop: Shop) -> None:
     """Identify may cost a query; what was not asked for costs none."""
     client = shop.install()
 
     client.post("/login/bob")
+    at_login = shop.asked
     assert client.get("/me", headers=bearer("x")).text == "bob"
-    assert shop.asked == 0
+    assert (at_login, shop.asked) == (1, 1)
     shop.revoke()
     assert client.get("/me").text == "nobody"
     client.post("/login/bob")
     asked = shop.asked
     assert client.get("/me").text == "bob"
     assert shop.asked == asked
+
+
+@pytest.mark.parametrize("is_on_server", [False, True])
+def test_active_sessions_are_counted_on_an_open_gate(shop: Shop, *, is_on_server: bool) -> None:
+    """The guide's numbers of users and admins, before an operator decides; each session once, however often used."""
+    if is_on_server:
+        shop.app.session_interface = PlainInterface()
+    shop.install()
+    clients = [shop.app.test_client() for _ in range(3)]
+    for client, user in zip(clients, ("bob", "bob", "ann"), strict=True):
+        client.post(f"/login/{user}")
+        client.get("/me")
+    asked = shop.asked
+    for client in clients:
+        client.get("/me")
+    shop.app.test_client().get("/me")
+
+    shop.service.stop()
+
+    stats = shop.service.sessions.stats()
+    assert (stats.users, stats.admins, asked, shop.asked) == (2, 1, 3, 3)
+    assert not stats.is_estimate
+
+
+def test_active_sessions_are_counted_under_a_window_and_after_it(shop: Shop, clock: FakeClock) -> None:
+    """Whoever was logged out is not counted, whoever was kept is, and whoever logs in anew is."""
+    shop.install()
+    bob, ann = shop.app.test_client(), shop.app.test_client()
+    bob.post("/login/bob")
+    ann.post("/login/ann")
+    shop.service.enable(reason="upgrade", actor="ops")
+    clock.advance(60)
+    for client in (bob, ann):
+        client.get("/me")
+    shop.service.stop()
+    during = shop.service.sessions.stats()
+    shop.service.disable(actor="ops")
+    bob.post("/login/bob")
+    bob.get("/me")
+    shop.service.stop()
+    after = shop.service.sessions.stats()
+
+    assert (during.users, during.admins) == (0, 1)
+    assert (after.users, after.admins) == (1, 1)
+
+
+def test_a_token_that_counts_is_counted(shop: Shop) -> None:
+    """One whose owner nobody was asked about shows that there are more than are counted."""
+    client = shop.install()
+    shop.principals["Bearer new"] = Principal("bob", authenticated_at=NOON + timedelta(hours=1))
+    shop.revoke()
+    client.get("/me", headers=bearer("new"))
+    client.get("/me", headers=bearer("unknown"))
+    shop.service.stop()
+
+    assert [session.user_id for session in shop.service.sessions.list()] == ["bob"]
 
 
 def test_whoever_is_logged_out_stands_in_the_log(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:

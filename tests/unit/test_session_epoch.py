@@ -74,6 +74,26 @@ def test_a_window_ends_every_older_session_but_the_admins(service: EnhancedMaint
     assert not service.sessions.must_be_judged(service.sessions.generation)
 
 
+def test_only_the_newest_sessions_are_settled_and_only_while_anybody_may_log_in(
+    service: EnhancedMaintenanceModeService,
+) -> None:
+    """Adapters look no farther at a request whose session is settled; whatever could be over or refused is not."""
+    sessions = service.sessions
+    at_first = (sessions.is_settled(0), sessions.is_settled(1))
+    sessions.end_user("bob", actor="ann")
+    after_one = [sessions.is_settled(stamp) for stamp in (0, 1, 2)]
+    service.enable(reason="r", sessions=SessionPolicy.SUSPEND, actor="ann")
+    suspended = sessions.is_settled(sessions.generation)
+    service.disable(actor="ann")
+    sessions.prevent_logins(reason="r", actor="ann")
+    closed = sessions.is_settled(sessions.generation)
+    sessions.restore_logins(actor="ann")
+
+    assert at_first == (True, False)
+    assert after_one == [False, True, False]
+    assert (suspended, closed, sessions.is_settled(sessions.generation)) == (False, False, True)
+
+
 def test_a_window_that_suspends_gives_sessions_back(service: EnhancedMaintenanceModeService) -> None:
     """For short work nobody should have to log in anew."""
     open_window(service, "suspend")

@@ -146,6 +146,59 @@ def test_an_admin_who_was_demoted_is_counted_once(worker: EnhancedMaintenanceMod
     assert (stats.users, stats.admins) == (1, 0)
 
 
+@pytest.mark.parametrize(("principal", "counted"), [(BOB, (1, 0)), (ADMIN, (0, 1))])
+def test_a_session_that_nobody_was_asked_about_is_whose_it_was(
+    worker: EnhancedMaintenanceModeService, clock: FakeClock, principal: Principal, counted: tuple[int, int]
+) -> None:
+    """On an open gate nobody is asked, and whoever logged in an hour ago is active all the same."""
+    worker.sessions.note_activity(principal, "b")
+    written(worker, clock)
+    clock.advance(3600)
+    worker.sessions.note_activity(None, "b")
+    written(worker, clock)
+
+    stats = worker.sessions.stats()
+
+    assert (stats.users, stats.admins) == counted
+    assert not stats.is_estimate
+    assert [session.user_id for session in worker.sessions.list()] == [principal.user_id]
+
+
+@pytest.mark.parametrize("key", ["never noted", ""])
+def test_a_session_of_nobody_known_is_not_counted_and_not_kept_quiet(
+    worker: EnhancedMaintenanceModeService, clock: FakeClock, key: str
+) -> None:
+    """Taken for a user's it could be a visitor's or an admin's; left out in silence there would be too few."""
+    worker.sessions.note_activity(BOB, "b")
+    worker.sessions.note_activity(None, key)
+    written(worker, clock)
+
+    def says_so() -> bool:
+        clock.advance(1.5)
+        return worker.sessions.stats().is_estimate
+
+    eventually(says_so)
+    assert worker.sessions.stats().users == 1
+    assert len(worker.sessions.list()) == 1
+
+
+def test_a_session_that_another_process_is_about_to_tell_of_is_waited_for(
+    worker: EnhancedMaintenanceModeService,
+) -> None:
+    """Whoever logs in is sent on at once, mostly to another process."""
+    worker.stop()  # so that nothing is written but by this test
+    notes = worker.sessions._notes
+    notes.note("b", user_id=None, is_admin=False, generation=0)
+    notes.flush()
+    (key,) = notes._sought
+    worker.store.items.put(SESSIONS[False].name, {key: session_body("bob", 0)})
+
+    notes.flush()
+
+    assert (notes._sought, notes._has_unnamed) == ({}, False)
+    assert worker.sessions.list()[0].user_id == "bob"
+
+
 def test_nothing_tracked_is_unknown_and_not_zero(service: EnhancedMaintenanceModeService) -> None:
     """Zero would tell an operator that nobody is logged in."""
     stats = service.sessions.stats()
@@ -177,7 +230,7 @@ def test_memory_is_bounded_whatever_the_traffic(worker: EnhancedMaintenanceModeS
     for number in range(30_000):
         notes.note(f"s{number}", user_id="bob", is_admin=False, generation=0)
     assert len(notes._pending) <= 5_000
-    assert len(notes._remembered) <= 20_000
+    assert len(notes.remembered) <= 20_000
 
     clock.advance(30)
 

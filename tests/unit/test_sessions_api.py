@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quiesce import ApiRequest, EnhancedMaintenanceModeService, MaintenanceStatusAPI
+from quiesce import ApiRequest, EnhancedMaintenanceModeService, MaintenanceStatusAPI, SessionDeletion
 
 PREFIX = "/api/maintenance"
 TOKEN = "a-token-of-the-tests"
@@ -109,3 +109,30 @@ def test_ending_must_be_asked_for_clearly(
 def test_pages_out_of_range_are_named(api: MaintenanceStatusAPI, name: str, value: str) -> None:
     """One request must not read the whole index."""
     assert ask(api, status=400, **{name: value})["field"] == name
+
+
+def test_how_far_a_deletion_is_is_shown(api: MaintenanceStatusAPI, service: EnhancedMaintenanceModeService) -> None:
+    """An operator who watches a million go must see that it goes on; another version may have written too."""
+    assert ask(api)["deletions"] == []
+    service.sessions.note_deletion(SessionDeletion(plugin="shop", generation=3, looked_at=40, deleted=7, expected=100))
+    service.store.items.put("sessions.deletions", {"newer": b'{"generation": 1, "colour": "red"}', "broken": b"["})
+
+    shown = ask(api)["deletions"]
+    health = str(service.sessions.health_check())
+    service.sessions.note_deletion(SessionDeletion(plugin="shop", generation=3, deleted=9, is_done=True))
+
+    assert shown == [
+        {
+            "plugin": "shop",
+            "generation": 3,
+            "user_id": None,
+            "looked_at": 40,
+            "deleted": 7,
+            "expected": 100,
+            "is_done": False,
+            "idle": 0.0,
+        }
+    ]
+    assert "shop: everyone's below 3: 7 deleted, 40 of about 100 looked at, under way" in health
+    assert "shop" not in str(service.sessions.health_check())
+    assert [(each["deleted"], each["is_done"]) for each in ask(api)["deletions"]] == [(9, True)]

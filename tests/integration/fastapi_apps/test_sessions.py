@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from quiesce import SessionPolicy
 
@@ -273,14 +276,60 @@ class TestOtherResponses:
         assert app.state.done == ["done", "done"]
 
     def test_nothing_changes_while_nothing_was_asked_for(self, browser: Browser, app: Any) -> None:
-        """No stamp, no header more."""
-        bob = browser()
+        """No stamp, no header more; only a log-in gets a name, by which it is counted."""
+        bob, eve = browser(), browser()
 
         answer = bob.post("/login", params={"user": "bob"})
+        eve.get("/basket")
 
-        assert content(bob.cookies["session"]) == "eyJ1c2VyIjogImJvYiJ9"
+        session = json.loads(base64.b64decode(content(bob.cookies["session"])))
+        assert (session.pop("_quiesce_id") != "", session) == (True, {"user": "bob"})
+        assert json.loads(base64.b64decode(content(eve.cookies["session"]))) == {"basket": 1}
         assert set(answer.headers) - {"vary"} == {"content-length", "content-type", "date", "server", "set-cookie"}
         assert who(bob) == "bob"
+
+    def test_active_sessions_are_counted(self, service: Any, browser: Browser) -> None:
+        """The guide's numbers, on an open gate, under a window, and after it; each session once."""
+        bob, eve, ann = browser(), browser(), browser()
+        for client, user in ((bob, "bob"), (eve, "eve"), (ann, "ann")):
+            log_in(client, user)
+            who(client)
+        service.stop()
+        before = service.sessions.stats()
+        service.enable(reason="upgrade", actor="ops")
+        for client in (bob, eve, ann):
+            who(client)
+        service.stop()
+        during = service.sessions.stats()
+        service.disable(actor="ops")
+        log_in(bob, "bob")
+        who(bob)
+        service.stop()
+        after = service.sessions.stats()
+
+        assert (before.users, before.admins, before.is_estimate) == (2, 1, False)
+        assert (during.users, during.admins) == (0, 1)
+        assert (after.users, after.admins, after.is_estimate) == (1, 1, False)
+
+    @pytest.mark.parametrize("path", ["/renew", "/auth/login"])
+    def test_whoever_logs_in_anew_in_an_emptied_session_stays(
+        self, service: Any, browser: Browser, app: Any, path: str
+    ) -> None:
+        """Views empty the session when somebody logs in; the stamp goes with the rest, and comes back."""
+
+        async def renew(request: Request, user: str) -> str:
+            request.session.clear()
+            request.session["user"] = user
+            return user
+
+        app.post(path)(renew)
+        service.sessions.invalidate(actor="ops")
+        bob = browser()
+        log_in(bob, "bob")
+
+        for user in ("bob", "eve"):
+            assert bob.post(path, params={"user": user}).status_code == 200
+            assert who(bob) == user
 
     @pytest.mark.parametrize("options", [{"sessions": False}])
     def test_it_can_be_left_out(self, service: Any, browser: Browser) -> None:

@@ -48,6 +48,19 @@ def client(api: Any, serve: Any) -> Iterator[Callable[[], httpx.Client]]:
 class TestBearer:
     """RFC 6750."""
 
+    def test_one_that_counts_is_counted(self, service: Any, client: Any) -> None:
+        """Once identify has said whose it is; of another it is only known that there are more."""
+        http = client()
+        service.sessions.invalidate(actor="ops")
+        old = bearer(token("ann"))
+        assert http.get("/me", headers=old).json() == "ann"
+        assert http.get("/me", headers=bearer(token("bob"))).status_code == 401
+        service.stop()
+
+        listed = service.sessions.list()
+
+        assert [(each.user_id, each.is_admin) for each in listed] == [("ann", True)]
+
     def test_older_ones_are_refused_and_newer_ones_cost_nothing(self, service: Any, api: Any, client: Any) -> None:
         """After the revocation a client logs in anew, and nobody is asked about its new token."""
         http = client()

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         RequestInfo,
         RevisionConflictError,
         Schedule,
+        SessionDeletion,
         SessionEpoch,
         SessionHealth,
         SessionInvalidation,
@@ -78,7 +79,15 @@ if TYPE_CHECKING:
     from .plugins import hookimpl
     from .settings import Settings
     from .stores import Change, Store, open_store
-    from .web import LONGEST_BODY, ApiRequest, ApiResponse, MaintenanceStatusAPI, Refusals, Route
+    from .web import (
+        LONGEST_BODY,
+        ApiRequest,
+        ApiResponse,
+        MaintenanceStatusAPI,
+        Refusals,
+        Route,
+        token_refusal,
+    )
 
 __all__ = [
     "LONGEST_BODY",
@@ -139,6 +148,7 @@ __all__ = [
     "RevisionConflictError",
     "Route",
     "Schedule",
+    "SessionDeletion",
     "SessionEpoch",
     "SessionHealth",
     "SessionInvalidation",
@@ -163,6 +173,7 @@ __all__ = [
     "open_store",
     "operation",
     "operation_of",
+    "token_refusal",
 ]
 
 _ROOMS = {
@@ -224,6 +235,7 @@ _ROOMS = {
     "RevisionConflictError": ".model",
     "Route": ".web",
     "Schedule": ".model",
+    "SessionDeletion": ".model",
     "SessionEpoch": ".model",
     "SessionHealth": ".model",
     "SessionInvalidation": ".model",
@@ -247,6 +259,7 @@ _ROOMS = {
     "open_store": ".stores",
     "operation": ".gate",
     "operation_of": ".gate.marks",
+    "token_refusal": ".web",
 }
 
 if not TYPE_CHECKING:  # a type checker is to find names that are not there

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import secrets
 from typing import Any
 
 from starlette.types import Scope
@@ -14,6 +15,10 @@ from .identity import Identity
 
 STAMP = "_quiesce"
 """Key in a session, and claim in a token, under which the generation of its login stands."""
+SESSION_ID = "_quiesce_id"
+"""Key in a session under which stands what tells it from all others; it is written at a login."""
+
+_ID_BYTES = 12
 
 logger = logging.getLogger("quiesce")
 
@@ -28,17 +33,48 @@ class CookieSession:
         scope: what the application is to be given.
     """
 
-    __slots__ = ("_before", "_identity", "_is_hidden", "_is_known", "_service", "_stored", "_was", "scope")
+    __slots__ = (
+        *("_before", "_generation", "_identity", "_is_hidden", "_is_known", "_service", "_stored", "_was"),
+        "scope",
+    )
 
     def __init__(self, scope: Scope, *, service: EnhancedMaintenanceModeService, identity: Identity) -> None:
         self.scope = scope
         self._service = service
         self._identity = identity
         self._stored: dict[str, Any] = scope["session"]
+        # Whoever proved who they are before a revocation is not to survive it.
+        self._generation = service.sessions.generation
         self._before: dict[str, Any] = {}
         self._was: Principal | None = None
         self._is_known = False
         self._is_hidden = False
+
+    @classmethod
+    def settled(
+        cls,
+        scope: Scope,
+        *,
+        service: EnhancedMaintenanceModeService,
+        identity: Identity,
+        generation: int,
+        was_empty: bool,
+    ) -> CookieSession:
+        """Return the session of a request that needed no judgement, and of which nothing was copied.
+
+        Args:
+            scope: as the application was given it.
+            service: says which sessions count and who may log in.
+            identity: says whose a session is.
+            generation: of the session when the request began, and of a login by it.
+            was_empty: whether there was nothing in it.
+        """
+        session = cls(scope, service=service, identity=identity)
+        session._generation = generation
+        session._before = {} if was_empty else {STAMP: generation}
+        # Whoever is in a session that lost its stamp has logged in anew.
+        session._is_known = True
+        return session
 
     async def judge(self) -> None:
         """Clear a session that is over, hide one that does not count now, leave every other as it is."""
@@ -53,6 +89,10 @@ class CookieSession:
                 self._was = None
             elif verdict is not SessionVerdict.VALID:
                 self._hide()
+            elif self._was is not None:
+                note_session(self._service, stored, self._was)
+        elif stored:
+            note_session(self._service, stored)
         # Of a session that is up to date it will only be asked whether it still is, unless a window opens meanwhile.
         session = self.scope["session"]
         is_current = stamp == self._service.sessions.generation and not self._service.sessions.is_refusing_logins
@@ -67,21 +107,28 @@ class CookieSession:
         """
         sessions = self._service.sessions
         session = self.scope.get("session")
-        if not session or (session == self._before and not is_login) or sessions.is_idle:
+        if not session or (session == self._before and not is_login):
             return None
-        is_stamped = stamp_of(session) == sessions.generation
-        if not self._service.sessions.is_refusing_logins and not self._is_hidden and (is_stamped or not self._before):
+        if sessions.is_idle:
+            if is_login and not self._is_hidden:
+                self._introduce(await self._identity.ask(self.scope))
+            return None
+        is_stamped = stamp_of(session) == self._generation
+        if not sessions.is_refusing_logins and not self._is_hidden and (is_stamped or not self._before):
             # What began empty holds nothing from before this moment, whosever it is.
             self._stamp()
+            if is_login:
+                self._introduce(await self._identity.ask(self.scope))
             return None
         principal = await self._identity.ask(self.scope)
         if principal is None:
             return None
         was = await self._who_was()
-        if was is not None and was.user_id == principal.user_id:
+        if was is not None and was.user_id == principal.user_id and not self._has_lost_stamp(session):
             return None
         decision = sessions.refuse_login(principal, path=path)
         if decision is None:
+            self._introduce(principal)
             self._stamp()
         else:
             self._undo()
@@ -113,12 +160,24 @@ class CookieSession:
         self._is_hidden = True
         self._was = None
 
+    def _has_lost_stamp(self, session: dict[str, Any]) -> bool:
+        """Whether the view emptied the session, as those do that log somebody in anew."""
+        before = stamp_of(self._before)
+        return before > 0 and stamp_of(session) != before
+
+    def _introduce(self, principal: Principal | None) -> None:
+        """Give the session of somebody who has just logged in a name, and have it counted."""
+        if principal is not None:
+            session = self.scope["session"]
+            if SESSION_ID not in session:
+                session[SESSION_ID] = secrets.token_urlsafe(_ID_BYTES)
+            note_session(self._service, session, principal)
+
     def _stamp(self) -> None:
         """Note the generation, and take over what was made beside a hidden session."""
         session = self.scope["session"]
-        generation = self._service.sessions.generation
-        if generation and stamp_of(session) != generation:
-            session[STAMP] = generation
+        if self._generation and stamp_of(session) != self._generation:
+            session[STAMP] = self._generation
         if self._is_hidden:
             self._stored.clear()
             self._stored.update(session)
@@ -128,7 +187,19 @@ class CookieSession:
             return
         self.scope["session"] = self._stored
         self._stored.clear()
-        self._stored.update(self._before)
+        if self._before.keys() != {STAMP}:
+            self._stored.update(self._before)
+
+
+def note_session(
+    service: EnhancedMaintenanceModeService, session: dict[str, Any], principal: Principal | None = None
+) -> None:
+    """Have a session that counts counted; ``None``: whose it is was not asked."""
+    name = session.get(SESSION_ID)
+    if type(name) is not str:
+        # One from before its logins were watched: what is known is one session, or more, of this user.
+        name = "" if principal is None else f"of {principal.user_id}"
+    service.sessions.note_activity(principal, name)
 
 
 def stamp_of(session: dict[str, Any]) -> int:

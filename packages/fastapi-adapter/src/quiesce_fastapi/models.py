@@ -175,11 +175,25 @@ class Session(Document):
     is_over: bool
 
 
+class SessionDeletion(Document):
+    """How far a plugin is with what is stored of sessions that are over; null is not known, or everyone."""
+
+    plugin: str
+    generation: int
+    user_id: str | None
+    looked_at: int
+    deleted: int
+    expected: int | None
+    is_done: bool
+    idle: float
+
+
 class Sessions(Document):
-    """How many sessions were active lately, and which, the one that was active last first."""
+    """How many sessions were active lately, and which, the one that was active last first; what becomes of old ones."""
 
     stats: SessionStats
     sessions: list[Session]
+    deletions: list[SessionDeletion]
 
 
 class EndSessions(Document):

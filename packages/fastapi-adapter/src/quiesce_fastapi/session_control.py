@@ -9,17 +9,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from quiesce import WEBSOCKET, EnhancedMaintenanceModeService, OperationType
 
-from .cookie_session import CookieSession
+from .cookie_session import STAMP, CookieSession, note_session, stamp_of
 from .identity import Identity
 from .refusing import RefusalSender
 from .token_judge import TokenJudge, refuse_token
 from .token_login import TokenLogin
+from .tokens import bearer_token, key_of
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", WEBSOCKET})
 
 
 class SessionControl:
-    """An ASGI application around another; as long as nothing was asked about sessions it is only a call more.
+    """An ASGI application around another; what needs no judgement is passed on by one call.
 
     Args:
         app: what is wrapped.
@@ -54,17 +55,68 @@ class SessionControl:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one scope (ASGI 3)."""
-        if self._sessions.is_idle:
+        kind = scope["type"]
+        if kind not in {"http", "websocket"}:
             return self._app(scope, receive, send)
-        return self._serve_judged(scope, receive, send)
+        session = scope.get("session")
+        if (
+            kind == "http"
+            and scope["method"] not in _SAFE
+            and (session is not None or not self._sessions.is_idle)
+            and self._is_login(scope)
+        ):
+            return self._serve_judged(scope, receive, send)
+        if not self._token_cookies and not _carries_authorization(scope):
+            if session is None:
+                return self._app(scope, receive, send)
+            if isinstance(session, dict):
+                generation = stamp_of(session) if session else self._sessions.generation
+                if self._sessions.is_settled(generation):
+                    if session:
+                        note_session(self._service, session)
+                    if generation and kind == "http":
+                        send = self._watching_stamp(scope, send, generation=generation, was_empty=not session)
+                    return self._app(scope, receive, send)
+        return self._serve_token(scope, receive, send)
+
+    def _serve_token(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve a request that may carry a token, or a session of another time."""
+        if not self._sessions.is_idle:
+            return self._serve_judged(scope, receive, send)
+        bearer = bearer_token(scope["headers"])
+        if bearer is not None:
+            self._sessions.note_activity(None, key_of(bearer))
+        session = scope.get("session")
+        if session and isinstance(session, dict):
+            note_session(self._service, session)
+        return self._app(scope, receive, send)
+
+    def _watching_stamp(self, scope: Scope, send: Send, *, generation: int, was_empty: bool) -> Send:
+        """Return what sends the answer, and looks into the session only if there is another stamp in it by then."""
+
+        def send_watching(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                session = scope.get("session")
+                if session and session.get(STAMP) != generation and not self._is_own(self._path_of(scope)):
+                    late = CookieSession.settled(
+                        scope,
+                        service=self._service,
+                        identity=self._identity,
+                        generation=generation,
+                        was_empty=was_empty,
+                    )
+                    nonlocal send
+                    send = _Watch(late, send, self._refusals, path=self._path_of(scope), is_login=False).send
+            return send(message)
+
+        return send_watching
 
     async def _serve_judged(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in {"http", "websocket"}:
-            path = self._path_of(scope)
-            if not self._is_own(path):
-                await self._serve_visitor(scope, receive, send, path=path)
-                return
-        await self._app(scope, receive, send)
+        path = self._path_of(scope)
+        if self._is_own(path):
+            await self._app(scope, receive, send)
+        else:
+            await self._serve_visitor(scope, receive, send, path=path)
 
     async def _serve_visitor(self, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
         # The token first: once what is over has been taken out, nobody is taken for logged in by it.
@@ -72,7 +124,7 @@ class SessionControl:
         if admitted is None:
             await refuse_token(scope, send)
             return
-        is_login = scope["type"] == "http" and self._is_login(scope["method"], path)
+        is_login = scope["type"] == "http" and scope["method"] not in _SAFE and self._is_login(scope)
         if isinstance(admitted.get("session"), dict):
             session = CookieSession(admitted, service=self._service, identity=self._identity)
             await session.judge()
@@ -91,10 +143,16 @@ class SessionControl:
             ).send
         await self._app(admitted, receive, send)
 
-    def _is_login(self, method: str, path: str) -> bool:
-        if method in _SAFE:
-            return False
-        return self._service.classifier.classify(method, path).operation == OperationType.AUTHENTICATION
+    def _is_login(self, scope: Scope) -> bool:
+        found = self._service.classifier.classify(scope["method"], self._path_of(scope))
+        return found.operation == OperationType.AUTHENTICATION
+
+
+def _carries_authorization(scope: Scope) -> bool:
+    for name, _ in scope["headers"]:  # noqa: SIM110 - a generator costs more than the rest of the look
+        if name == b"authorization":
+            return True
+    return False
 
 
 class _Watch:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
 
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Scope, Send
 
-from quiesce import EnhancedMaintenanceModeService, SessionVerdict
+from quiesce import EnhancedMaintenanceModeService, SessionVerdict, token_refusal
 
 from .identity import Identity
-from .tokens import age_of, bearer_token
+from .tokens import age_of, bearer_token, key_of
 
 _DENIAL = "websocket.http.response"
 _POLICY_VIOLATION = 1008
@@ -52,6 +51,7 @@ class TokenJudge:
     async def _is_over(self, token: str, scope: Scope) -> bool:
         age = age_of(token)
         if self._sessions.token_counts(stamp=age.stamp, issued_at=age.issued_at):
+            self._sessions.note_activity(None, key_of(token))
             return False
         try:
             principal = await self._identity.ask_frankly(scope)
@@ -64,7 +64,10 @@ class TokenJudge:
         if not principal.is_interactive and age.stamp is None and not (age.issued_at or principal.authenticated_at):
             return False  # a key that a program was given: it has no log-in that could be over
         verdict = self._sessions.judge(principal, stamp=age.stamp, issued_at=age.issued_at)
-        return verdict is not SessionVerdict.VALID
+        if verdict is not SessionVerdict.VALID:
+            return True
+        self._sessions.note_activity(principal, key_of(token))
+        return False
 
 
 def without_cookie(scope: Scope, name: str) -> Scope:
@@ -81,25 +84,10 @@ def without_cookie(scope: Scope, name: str) -> Scope:
 
 
 async def refuse_token(scope: Scope, send: Send) -> None:
-    """Answer with the 401 of a token that is over (RFC 6750 section 3.1, RFC 9457); a WebSocket gets no further."""
-    problem = {
-        "type": "about:blank",
-        "title": "Unauthorized",
-        "status": 401,
-        "detail": "This token was ended, or does not count during maintenance. Log in anew.",
-    }
-    body = json.dumps(problem).encode()
-    start: Message = {
-        "type": "http.response.start",
-        "status": 401,
-        "headers": [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"www-authenticate", b'Bearer error="invalid_token", error_description="The token is over"'),
-        ],
-    }
-    end: Message = {"type": "http.response.body", "body": b"" if scope.get("method") == "HEAD" else body}
+    """Answer with the 401 of a token that is over; a WebSocket gets no further."""
+    answer = token_refusal()
+    start: Message = {"type": "http.response.start", "status": answer.status, "headers": [*answer.raw_headers]}
+    end: Message = {"type": "http.response.body", "body": b"" if scope.get("method") == "HEAD" else answer.body}
     if scope["type"] == "http":
         await send(start)
         await send(end)

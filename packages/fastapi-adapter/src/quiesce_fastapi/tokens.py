@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from .cookie_session import STAMP
 
 _LONGEST = 8192
+_LONGEST_KEY = 128
 _NOT_READABLE = (ValueError, OverflowError, OSError, RecursionError)
 
 
@@ -36,6 +37,11 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
             scheme, _, token = value.strip().partition(b" ")
             return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
     return None
+
+
+def key_of(token: str) -> str:
+    """Return what tells a token from all others: its end, where the signature of a JWT is; the whole would be dear."""
+    return token[-_LONGEST_KEY:]
 
 
 def age_of(token: str) -> Age:

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from .extension import MaintenanceExtension, get_service, init_app
     from .identifying import FlaskIdentify, Identify
     from .middleware import MaintenanceModeMiddleware
+    from .stored_sessions import RedisClient, StoredSessions
 
 __all__ = [
     "FlaskIdentify",
     "Identify",
     "MaintenanceExtension",
     "MaintenanceModeMiddleware",
+    "RedisClient",
+    "StoredSessions",
     "__version__",
     "get_service",
     "init_app",
@@ -27,6 +30,8 @@ _ROOMS = {
     "Identify": ".identifying",
     "MaintenanceExtension": ".extension",
     "MaintenanceModeMiddleware": ".middleware",
+    "RedisClient": ".stored_sessions",
+    "StoredSessions": ".stored_sessions",
     "get_service": ".extension",
     "init_app": ".extension",
 }

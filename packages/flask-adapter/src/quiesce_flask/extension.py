@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from flask import Flask, Response, current_app, request
 
@@ -24,6 +24,9 @@ from .resolving import view_operation_resolver
 from .responses import to_response
 from .second_look import install_second_look
 from .sessions import install_session_control
+
+if TYPE_CHECKING:
+    from .stored_sessions import StoredSessions
 
 _KEY = "quiesce"
 
@@ -51,6 +54,7 @@ def init_app(
     identify: FlaskIdentify | None = None,
     credential_headers: Iterable[str] = (),
     sessions: bool = True,
+    stored_sessions: StoredSessions | None = None,
 ) -> EnhancedMaintenanceModeService:
     """Put maintenance mode onto an application, and return its service.
 
@@ -69,15 +73,21 @@ def init_app(
         credential_headers: headers besides ``Cookie`` and ``Authorization`` by which a request may be somebody's.
         sessions: whether ``flask.session``, Flask-Login's remember-me cookies and tokens obey what a window does to
             sessions. Needs an ``identify`` that knows everybody, not only admins.
+        stored_sessions: has those deleted in the background that Redis keeps and that are over.
 
     Raises:
-        InvalidValueError: the application has maintenance mode already, or ``identify`` cannot be used.
+        InvalidValueError: the application has maintenance mode already, or ``identify`` cannot be used or is missing.
+        ConflictError: with ``stored_sessions``: the service serves requests already.
         SettingsError: settings are wrong; every fault is listed.
     """
     if _KEY in app.extensions:
         raise InvalidValueError("app", f"{app.name!r} has maintenance mode already; call init_app once")
+    if stored_sessions is not None and (identify is None or not sessions):
+        raise InvalidValueError("stored_sessions", "needs identify and sessions=True: log-ins have to be seen")
     if service is None:
         service = EnhancedMaintenanceModeService(app.config)
+    if stored_sessions is not None:
+        stored_sessions.install(service)
     api = MaintenanceStatusAPI(service)
     middleware = InstalledMiddleware(
         app.wsgi_app,
@@ -97,7 +107,9 @@ def init_app(
     install_second_look(app, middleware.admission)
     identifier = middleware.admission.identifier
     if sessions and identifier is not None:
-        install_session_control(app, middleware.admission, service=service, identifier=identifier)
+        install_session_control(
+            app, middleware.admission, service=service, identifier=identifier, stored=stored_sessions
+        )
     elif sessions:
         logger.info("maintenance leaves sessions alone: without identify nobody can be told from an admin")
     app.cli.add_command(maintenance_commands(service))

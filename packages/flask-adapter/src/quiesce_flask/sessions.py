@@ -6,16 +6,16 @@ in flight saves its session once more after that was deleted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 from flask.sessions import SessionMixin
 
-from quiesce import ApiResponse, Decision, EnhancedMaintenanceModeService, Principal, SessionVerdict
+from quiesce import Decision, EnhancedMaintenanceModeService, Principal, SessionVerdict, token_refusal
 
+from .activity import SessionActivity
 from .admission import Admission
 from .environs import path_of
 from .identifying import Identifier
@@ -23,15 +23,11 @@ from .remembering import add_companion, forget_user, ignore_user, remembered_sta
 from .responses import to_response
 from .throwaway import opened_session, set_aside, take_over
 
+if TYPE_CHECKING:
+    from .stored_sessions import StoredSessions
+
 STAMP = "_quiesce"
 """The key in a session; one without it is of generation 0."""
-
-_OVER = {
-    "type": "about:blank",
-    "title": "Unauthorized",
-    "status": 401,
-    "detail": "The token does not count any more, or not during maintenance.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,12 @@ class _Visit:
 
 
 def install_session_control(
-    app: Flask, admission: Admission, *, service: EnhancedMaintenanceModeService, identifier: Identifier
+    app: Flask,
+    admission: Admission,
+    *,
+    service: EnhancedMaintenanceModeService,
+    identifier: Identifier,
+    stored: StoredSessions | None = None,
 ) -> None:
     """Look at each session before anything else does, and again after everything else.
 
@@ -69,7 +70,8 @@ def install_session_control(
     """
     key = f"{admission.key}.sessions"
     sessions = service.sessions
-    control = _SessionControl(admission, service=service, identifier=identifier)
+    activity = SessionActivity(service, identifier=identifier, stored=stored)
+    control = _SessionControl(admission, service=service, identifier=identifier, activity=activity)
 
     def look_at_session() -> Response | None:
         if sessions.is_idle:
@@ -81,7 +83,11 @@ def install_session_control(
 
     def stamp_session(response: Response) -> Response:
         visit: _Visit | None = request.environ.pop(key, None)
-        return response if visit is None else control.end(visit, response)
+        if visit is not None:
+            return control.end(visit, response)
+        if sessions.is_idle:
+            activity.note_unjudged(opened_session())
+        return response
 
     app.before_request_funcs.setdefault(None, []).insert(1, look_at_session)
     # They run in reverse: this one sees what every other has done to the session and the response.
@@ -90,9 +96,15 @@ def install_session_control(
 
 class _SessionControl:
     def __init__(
-        self, admission: Admission, *, service: EnhancedMaintenanceModeService, identifier: Identifier
+        self,
+        admission: Admission,
+        *,
+        service: EnhancedMaintenanceModeService,
+        identifier: Identifier,
+        activity: SessionActivity,
     ) -> None:
         self._admission = admission
+        self._activity = activity
         self._sessions = service.sessions
         self._identifier = identifier
 
@@ -169,8 +181,9 @@ class _SessionControl:
 
     def _judge_token(self, principal: Principal) -> tuple[_Visit | None, Response | None]:
         if self._sessions.judge(principal) is SessionVerdict.VALID:
+            self._activity.note_token(principal, request.environ)
             return _Visit(self._sessions.generation, principal=principal, by_header=True), None
-        return None, _invalid_token()
+        return None, to_response(token_refusal())
 
     def _set_aside(self, session: SessionMixin, generation: int) -> _Visit:
         set_aside(session)
@@ -180,6 +193,7 @@ class _SessionControl:
     def end(self, visit: _Visit, response: Response) -> Response:
         """Return the answer: this one, or the refusal of a login."""
         session = opened_session()
+        principal = visit.principal
         if session.modified and (visit.is_known or _has_lost_stamp(visit, session)):
             principal = self._identifier.identify(request.environ)
             if principal is not None and _has_logged_in(visit, session, principal):
@@ -188,9 +202,12 @@ class _SessionControl:
                     return self._undo_login(visit, response, decision)
                 if visit.aside is not None:
                     take_over(visit.aside)
+                self._activity.note_login(opened_session(), principal, generation=visit.generation)
                 self._stamp(opened_session(), principal, visit)
             elif principal is not None and visit.by_header:
                 self._stamp(session, principal, visit)
+        if not visit.by_header:
+            self._activity.note_session(opened_session(), principal)
         if visit.aside is not None:
             response.vary.add("Cookie")
         add_companion(response, stamp=_stamp_of(opened_session()))
@@ -237,13 +254,3 @@ def _has_lost_stamp(visit: _Visit, session: SessionMixin) -> bool:
 def _has_logged_in(visit: _Visit, session: SessionMixin, principal: Principal) -> bool:
     before = visit.principal
     return before is None or before.user_id != principal.user_id or _has_lost_stamp(visit, session)
-
-
-def _invalid_token() -> Response:
-    """Return the answer to a token that is over (RFC 6750, section 3.1; RFC 9457)."""
-    headers = (
-        ("content-type", "application/problem+json"),
-        ("cache-control", "no-store"),
-        ("www-authenticate", 'Bearer error="invalid_token"'),
-    )
-    return to_response(ApiResponse(401, headers, json.dumps(_OVER).encode("ascii")))

@@ -10,7 +10,7 @@ import click
 from ..control import EnhancedMaintenanceModeService
 from ..model import ActiveSession, SessionStats
 from ..web.documents import window_document
-from ..web.session_documents import ending_document, session_document, stats_document
+from ..web.session_documents import deletion_document, ending_document, session_document, stats_document
 from .connection import Connection, connected, who_asks
 from .describing import COLOURS, window_lines
 from .terminal import format_instant, format_span
@@ -33,8 +33,11 @@ def stats(connection: Connection, *, within: timedelta) -> None:
     with connection.open() as service:
         found = service.sessions.stats(within=within)
         _warn_of_unknown(connection, found)
-        connection.terminal.say(f"Sessions active in the last {format_span(within)}", _lines(found))
-        connection.terminal.answer({**_of(service), "stats": stats_document(found)})
+        deletions = service.sessions.deletions()
+        lines = [*_lines(found), *(f"stored    {deletion}" for deletion in deletions)]
+        connection.terminal.say(f"Sessions active in the last {format_span(within)}", lines)
+        documents = [deletion_document(deletion) for deletion in deletions]
+        connection.terminal.answer({**_of(service), "stats": stats_document(found), "deletions": documents})
 
 
 @sessions.command("list")
@@ -53,12 +56,20 @@ def list_(connection: Connection, *, limit: int, skip: int) -> None:
 
 @sessions.command()
 @click.option("--user", "user_id", metavar="ID", help="The user whose sessions end, by the application's own id.")
-@click.option("--all", "is_all", is_flag=True, help="Those of everyone but admins.")
+@click.option("--all", "is_all", is_flag=True, help="Those of everyone but admins; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
-def end(connection: Connection, *, user_id: str | None, is_all: bool) -> None:
-    """End the sessions of one user, or of everyone but admins."""
+def end(connection: Connection, *, user_id: str | None, is_all: bool, yes: bool) -> None:
+    """End the sessions of one user, or of everyone but admins.
+
+    With --all it asks before; where nobody can answer it needs --yes.
+    """
     if (user_id is None) is not is_all:
         raise click.UsageError("give one of --user and --all")
+    if is_all and not yes:
+        if connection.terminal.as_json or not connection.terminal.can_ask:
+            raise click.UsageError("--all logs everybody out but admins, and nobody can be asked here: give --yes")
+        click.confirm("Log out everybody but admins?", abort=True, err=True)
     with connection.open() as service, changing(connection):
         epoch = service.sessions.invalidate(user_id=user_id, actor=who_asks(), source="cli")
         whose = "everyone but admins" if user_id is None else f"user {user_id}"

@@ -79,6 +79,21 @@ class ServiceParts:
         """The classifier, to which an application adds its rules."""
         return self._runtime.classifier
 
+    def add_plugin(self, plugin: object, *, name: str) -> None:
+        """Add a plugin that no entry point names, before this process serves; checked like an installed one.
+
+        Every process that serves requests has to add it: hooks run in the one that leads the cluster at that time.
+
+        Args:
+            plugin: an object, or a module, whose functions carry ``@hookimpl``.
+            name: by which ``MAINTENANCE_DISABLE_PLUGINS`` knows it and its results stand in the audit trail.
+
+        Raises:
+            PluginError: the name is taken, or a hook is faulty; nothing was added.
+            ConflictError: it is too late: this process serves already, or operations were classified without it.
+        """
+        self._runtime.add_plugin(plugin, name=name)
+
     def adopt_framework(self, framework: str) -> None:
         """Say what this process runs; for adapters, before the first request."""
         self._runtime.adopt_framework(framework)

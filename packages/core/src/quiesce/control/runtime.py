@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..gate import Board
-from ..model import BUILTIN_OPERATIONS, BoardError, OperationType, SettingsError
+from ..model import BUILTIN_OPERATIONS, BoardError, ConflictError, OperationType, SettingsError
 from ..settings import Settings
 from ..stores import Store, open_store
 from .committing import Committer
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..gate.pass_signing import PassSigner
     from ..plugins import PluginManager
     from .worker import Worker
+
+_CLASSIFYING = ("classify_operation", "operation_types")
 
 logger = logging.getLogger("quiesce")
 
@@ -60,6 +62,17 @@ class Runtime:
 
                 self._plugins = PluginManager.load(disabled=self.settings.disabled_plugins)
             return self._plugins
+
+    def add_plugin(self, plugin: object, *, name: str) -> None:
+        """Add a plugin, unless something was built without it that would have asked it."""
+        with self._lock:
+            if self._worker is not None:
+                raise ConflictError(f"plugin {name!r} comes too late: this process serves requests already")
+            if self._classifier is not None and any(hasattr(plugin, hook) for hook in _CLASSIFYING):
+                raise ConflictError(
+                    f"plugin {name!r} comes too late: add what classifies before anything is classified"
+                )
+            self.plugins.register(plugin, name)
 
     @property
     def classifier(self) -> MaintenanceOperationClassifier:

@@ -40,6 +40,13 @@ class SessionChecks:
         """Whether nobody but admins may log in now."""
         return self._judge.is_refusing_logins
 
+    def is_settled(self, stamp: int) -> bool:
+        """Whether a session of this stamp is the newest there is, counts whosever it is, and anybody may log in.
+
+        Then the request need not be looked at again, unless it logs somebody in.
+        """
+        return self._judge.is_settled(stamp)
+
     def must_be_judged(self, stamp: int) -> bool:
         """Whether it depends on whose it is if a session with this stamp counts; one without a stamp has 0."""
         return self._judge.must_be_judged(stamp)
@@ -69,16 +76,22 @@ class SessionChecks:
         """Return the counted refusal of somebody who has just logged in, or ``None``: they may."""
         return self._judge.refuse_login(principal, path=path)
 
-    def note_activity(self, principal: Principal, session_key: str) -> None:
+    def note_activity(self, principal: Principal | None, session_key: str) -> None:
         """Note that a session that counts was used, for the numbers and the list of sessions.
 
         Args:
-            principal: as the application says at this moment.
-            session_key: tells the session from all others, e.g. its id; only a keyed hash of it is kept.
+            principal: as the application says at this moment; ``None``: nobody was asked, and it is whose it was
+                when it was last noted. One that never was is not counted, and the numbers say that there are more.
+            session_key: tells the session from all others, e.g. its id; only a keyed hash of it is kept. Empty,
+                and no principal: there is a session of which nothing is known.
         """
-        self._notes.note(
-            session_key, user_id=principal.user_id, is_admin=principal.is_admin, generation=self._judge.generation
-        )
+        generation = self._judge.generation
+        if principal is None:
+            notes = self._notes
+            if (session_key, None, False, generation) not in notes.remembered:
+                notes.note(session_key, user_id=None, is_admin=False, generation=generation)
+        else:
+            self._notes.note(session_key, user_id=principal.user_id, is_admin=principal.is_admin, generation=generation)
 
     def log_invalidated(self, principal: Principal, *, reason: str | None = None) -> None:
         """Log that a session of this user was found to be over; at most 100 lines a second, the rest is summed up.

@@ -116,12 +116,21 @@ def session_body(user_id: str, generation: int) -> bytes:
     return json.dumps([user_id, generation]).encode()
 
 
-def _session(item: Item, *, is_admin: bool, epoch: SessionEpoch) -> ActiveSession:
+def user_of(body: bytes) -> str:
+    """Return whose session a body of the index is."""
+    return _read(body)[0]
+
+
+def _read(body: bytes) -> tuple[str, int]:
     try:
-        user_id, generation = json.loads(item.body)
-        user_id, generation = str(user_id), int(generation)
+        user_id, generation = json.loads(body)
+        return str(user_id), int(generation)
     except (ValueError, TypeError):  # written by another version, or by hand
-        user_id, generation = "?", 0
+        return "?", 0
+
+
+def _session(item: Item, *, is_admin: bool, epoch: SessionEpoch) -> ActiveSession:
+    user_id, generation = _read(item.body)
     return ActiveSession(
         id=item.key,
         user_id=user_id,

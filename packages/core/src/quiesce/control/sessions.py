@@ -15,6 +15,7 @@ from ..model import (
     Mode,
     NoOpenWindowError,
     OperationType,
+    SessionDeletion,
     SessionEpoch,
     SessionHealth,
     SessionPolicy,
@@ -27,6 +28,7 @@ from .commands import EnableCommand
 from .journal import Journal
 from .runtime import Runtime, settings_of
 from .session_checks import SessionChecks
+from .session_deletions import SessionDeletions
 from .session_index import MOST_LISTED, SessionIndex
 from .validation import check_actor, check_duration, check_reason, check_user
 from .window_changes import enabled, ended
@@ -54,6 +56,7 @@ class MaintenanceSessionManager(SessionChecks):
         super().__init__(runtime)
         self._writer = writer or CommandWriter(runtime)
         self._index = SessionIndex(runtime.store.items)
+        self._deletions = SessionDeletions(runtime.store.items)
 
     def invalidate(self, *, user_id: str | None = None, actor: str, source: str = "api") -> SessionEpoch:
         """End the sessions of everyone but admins, or of one user; return the epoch in which they are over.
@@ -175,6 +178,22 @@ class MaintenanceSessionManager(SessionChecks):
             raise InvalidValueError("skip", f"must be 0 or more, and end with the limit at {MOST_LISTED}")
         return self._index.list(self._runtime.committer.load().sessions, limit=limit, skip=skip)
 
+    def note_deletion(self, deletion: SessionDeletion) -> None:
+        """Say how far a plugin is with what it deletes in ``on_session_invalidate``, in place of what it said before.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        self._deletions.note(deletion)
+
+    def deletions(self) -> tuple[SessionDeletion, ...]:
+        """Return how far each plugin said to be, the last of each.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        return self._deletions.all()
+
     def health_check(self) -> SessionHealth:
         """Return whether the store answers, and what is known then; never raises for a store out of reach."""
         store = self._runtime.store
@@ -189,6 +208,7 @@ class MaintenanceSessionManager(SessionChecks):
                 indexed=self._index.count(),
                 is_tracked=self._index.is_tracked(),
                 is_stale=is_stale,
+                deletions=self._deletions.all(),
             )
         except StoreError as exc:
             return SessionHealth(is_ok=False, store=store.url, problem=str(exc), is_stale=is_stale)

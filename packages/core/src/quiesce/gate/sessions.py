@@ -28,6 +28,7 @@ class SessionJudge:
         self._is_suspending = False
         self._refusing: MaintenanceWindow | None = None
         self._is_idle = True
+        self._settled: int | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -49,6 +50,12 @@ class SessionJudge:
         if self._gate.snapshot is not self._snapshot:
             self._look()
         return self._refusing is not None
+
+    def is_settled(self, stamp: int) -> bool:
+        """Whether a session of this stamp is the newest there is, counts whosever it is, and anybody may log in."""
+        if self._gate.snapshot is not self._snapshot:
+            self._look()
+        return stamp == self._settled
 
     def must_be_judged(self, stamp: int) -> bool:
         """Whether it depends on whose it is if a session with this stamp counts; one without a stamp has 0."""
@@ -110,4 +117,6 @@ class SessionJudge:
         self._is_suspending = is_enabled and snapshot.effective.suspends_sessions
         self._refusing = snapshot.effective.refusing_logins if is_enabled else None
         self._is_idle = self._epoch == FIRST_EPOCH and not self._is_suspending and self._refusing is None
+        is_open = not self._is_suspending and self._refusing is None
+        self._settled = self._epoch.generation if is_open else None
         self._snapshot = snapshot  # last: until then another thread looks for itself

@@ -47,7 +47,7 @@ from .records import AuditRecord, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
 from .schedules import Schedule
-from .session_reports import ActiveSession, SessionHealth, SessionStats
+from .session_reports import ActiveSession, SessionDeletion, SessionHealth, SessionStats
 from .sessions import SessionEpoch, SessionInvalidation, SessionPolicy, SessionVerdict, UserRevocation
 from .state import MOST_COMMITS, EffectiveMaintenance, MaintenanceState, effective
 from .windows import MaintenanceWindow
@@ -107,6 +107,7 @@ __all__ = [
     "Rule",
     "RuleKind",
     "Schedule",
+    "SessionDeletion",
     "SessionEpoch",
     "SessionHealth",
     "SessionInvalidation",

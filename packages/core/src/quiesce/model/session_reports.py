@@ -45,6 +45,42 @@ class ActiveSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDeletion:
+    """How far a plugin is with deleting what is stored of sessions that are over.
+
+    Attributes:
+        plugin: its name.
+        generation: stored sessions of a lower one go.
+        user_id: only this user's; ``None``: everyone's but the admins'.
+        looked_at: how many stored things it has looked at.
+        deleted: how many it has deleted.
+        expected: about how many there are to look at; ``None``: not known.
+        is_done: whether it has come to the end.
+        position: where it goes on after a restart, in its own terms.
+        idle: since it last told.
+    """
+
+    plugin: str
+    generation: int
+    user_id: str | None = None
+    looked_at: int = 0
+    deleted: int = 0
+    expected: int | None = None
+    is_done: bool = False
+    position: str = ""
+    idle: timedelta = timedelta(0)
+
+    def __str__(self) -> str:
+        of = "" if self.expected is None else f" of about {self.expected}"
+        whose = "everyone's" if self.user_id is None else f"user {self.user_id}'s"
+        state = "done" if self.is_done else f"under way, last heard of {self.idle.total_seconds():.0f} s ago"
+        return (
+            f"{self.plugin}: {whose} below {self.generation}: {self.deleted} deleted,"
+            f" {self.looked_at}{of} looked at, {state}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionHealth:
     """Whether the management of sessions works; as a text it is one line for an operator.
 
@@ -57,6 +93,7 @@ class SessionHealth:
         indexed: how many sessions the index holds; ``None``: not known.
         is_tracked: whether a worker has told the index of activity in the last minute.
         is_stale: whether this process goes on with the last state that it knows.
+        deletions: how far plugins are with what is stored of sessions that are over.
     """
 
     is_ok: bool
@@ -67,6 +104,7 @@ class SessionHealth:
     indexed: int | None = None
     is_tracked: bool = False
     is_stale: bool = False
+    deletions: tuple[SessionDeletion, ...] = ()
 
     def __str__(self) -> str:
         if not self.is_ok:
@@ -74,7 +112,8 @@ class SessionHealth:
         ended = "never" if self.valid_after is None else f"{self.valid_after:%Y-%m-%dT%H:%M:%SZ}"
         tracking = "activity is tracked" if self.is_tracked else "no worker tracks activity"
         stale = "; this process is STALE" if self.is_stale else ""
+        deleting = "".join(f"; {deletion}" for deletion in self.deletions if not deletion.is_done)
         return (
             f"ok: store {self.store} answers; generation {self.generation}, everyone's sessions last ended: {ended};"
-            f" {self.indexed} in the index, {tracking}{stale}"
+            f" {self.indexed} in the index, {tracking}{stale}{deleting}"
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .api import MaintenanceStatusAPI
     from .exchange import LONGEST_BODY, ApiRequest, ApiResponse
-    from .responses import Refusals
+    from .responses import Refusals, token_refusal
     from .routing import HEALTH_PATH, PREFIX, Route
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "MaintenanceStatusAPI",
     "Refusals",
     "Route",
+    "token_refusal",
 ]
 
 _ROOMS = {
@@ -31,6 +32,7 @@ _ROOMS = {
     "MaintenanceStatusAPI": ".api",
     "Refusals": ".responses",
     "Route": ".routing",
+    "token_refusal": ".responses",
 }
 
 if not TYPE_CHECKING:  # a type checker is to find names that are not there

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from ..model import Decision, MaintenanceWindow
 from .documents import format_time
-from .exchange import ApiResponse
+from .exchange import ApiResponse, json_response
 from .pages import content_policy, render_page
 
 _DEFAULT_RETRY_SECONDS = 60
@@ -74,6 +74,23 @@ class Refusals:
             kept = self._bodies[key] = _render(decision, wants_page=wants_page)
         headers, body = kept
         return ApiResponse(503, (*headers, ("retry-after", str(_retry_after(decision.window, now)))), body)
+
+
+def token_refusal() -> ApiResponse:
+    """Return the answer to a bearer token that is over, or does not count now (RFC 6750 section 3.1, RFC 9457)."""
+    answer = json_response(
+        {
+            "type": "about:blank",
+            "title": "Unauthorized",
+            "status": 401,
+            "detail": "This token was ended, or does not count during maintenance. Log in anew.",
+        },
+        status=401,
+        media_type="application/problem+json",
+    )
+    challenge = ("www-authenticate", 'Bearer error="invalid_token"')
+    length = ("content-length", str(len(answer.body)))
+    return ApiResponse(answer.status, (*answer.headers, length, challenge), answer.body)
 
 
 def _retry_after(window: MaintenanceWindow | None, now: datetime) -> int:

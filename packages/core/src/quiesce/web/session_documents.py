@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model import ActiveSession, SessionEpoch, SessionStats
+from ..model import ActiveSession, SessionDeletion, SessionEpoch, SessionStats
 from .documents import format_time
 
 
@@ -27,6 +27,20 @@ def session_document(session: ActiveSession) -> dict[str, Any]:
         "is_admin": session.is_admin,
         "idle": round(session.idle.total_seconds(), 3),
         "is_over": session.is_over,
+    }
+
+
+def deletion_document(deletion: SessionDeletion) -> dict[str, Any]:
+    """Return how far a plugin is with what is stored of sessions that are over, for administrators."""
+    return {
+        "plugin": deletion.plugin,
+        "generation": deletion.generation,
+        "user_id": deletion.user_id,
+        "looked_at": deletion.looked_at,
+        "deleted": deletion.deleted,
+        "expected": deletion.expected,
+        "is_done": deletion.is_done,
+        "idle": round(deletion.idle.total_seconds(), 3),
     }
 
 

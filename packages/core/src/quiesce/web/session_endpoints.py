@@ -10,7 +10,7 @@ from .bodies import read_body
 from .exchange import ApiResponse, json_response
 from .queries import read_number
 from .routing import PREFIX, Call, Endpoint, Route
-from .session_documents import ending_document, session_document, stats_document
+from .session_documents import deletion_document, ending_document, session_document, stats_document
 
 _LONGEST_SECONDS = 31_622_400
 
@@ -34,7 +34,10 @@ class SessionEndpoints:
         manager = self._service.sessions
         listed = manager.list(limit=limit, skip=skip)
         stats = stats_document(manager.stats(within=within))
-        return json_response({"stats": stats, "sessions": [session_document(session) for session in listed]})
+        deletions = [deletion_document(deletion) for deletion in manager.deletions()]
+        return json_response(
+            {"stats": stats, "sessions": [session_document(session) for session in listed], "deletions": deletions}
+        )
 
     def _end(self, call: Call) -> ApiResponse:
         asked = read_body(call.request, fields={"user_id": str, "all": bool})
