@@ -119,9 +119,8 @@ nox.options.sessions = ["lint", "typing", f"tests(newest-{NEWEST})", "alone", "d
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
-    session.install(
-        "-e", f"{CORE}[redis,schedule,watch]", "-e", FLASK, "-e", FASTAPI, "-e", RQ, *requirements, "-c", constraints
-    )
+    core = f"{CORE}[redis,schedule,totp,watch]"
+    session.install("-e", core, "-e", FLASK, "-e", FASTAPI, "-e", RQ, *requirements, "-c", constraints)
 
 
 def _redis() -> tuple[str, ...]:

@@ -10,7 +10,9 @@ from .errors import (
     ConflictError,
     IdTakenError,
     InvalidValueError,
+    MissingExtraError,
     NoOpenWindowError,
+    NoSuchOperatorError,
     NoSuchPassError,
     NoSuchWindowError,
     NotQuiescedError,
@@ -42,6 +44,7 @@ from .leases import Lease
 from .lineage import merged, stamped
 from .modes import Mode
 from .operations import BUILTIN_OPERATIONS, OperationType
+from .operators import Operator, ProofKind, ProofOutcome, ProofVerdict
 from .passes import BypassPass
 from .records import AuditRecord, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
@@ -88,16 +91,22 @@ __all__ = [
     "MaintenanceEvent",
     "MaintenanceState",
     "MaintenanceWindow",
+    "MissingExtraError",
     "Mode",
     "NoOpenWindowError",
+    "NoSuchOperatorError",
     "NoSuchPassError",
     "NoSuchWindowError",
     "NotQuiescedError",
     "OperationRefusedError",
     "OperationType",
+    "Operator",
     "Outcome",
     "PluginError",
     "Principal",
+    "ProofKind",
+    "ProofOutcome",
+    "ProofVerdict",
     "QuiesceError",
     "QuiescenceReport",
     "RecoveryCheck",
