@@ -23,6 +23,7 @@ _COMMANDS = {
     "explain": "explain",
     "extend": "windows",
     "jobs": "jobs",
+    "operator": "operators.operator",
     "pass": "passes.passes",
     "plugins": "plugins",
     "run": "run",
