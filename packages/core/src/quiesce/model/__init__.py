@@ -46,7 +46,7 @@ from .modes import Mode
 from .operations import BUILTIN_OPERATIONS, OperationType
 from .operators import Operator, ProofKind, ProofOutcome, ProofVerdict
 from .passes import BypassPass
-from .records import AuditRecord, CountKey
+from .records import AuditRecord, CallerKind, CountKey
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
 from .schedules import Schedule
@@ -66,6 +66,7 @@ __all__ = [
     "AuditRecord",
     "BoardError",
     "BypassPass",
+    "CallerKind",
     "CheckKind",
     "ConflictError",
     "CountKey",
