@@ -25,8 +25,8 @@ EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
-    *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "pyjwt", "python-multipart"),
-    *("simple-repository-server", "uvicorn", "websockets", "wsproto"),
+    *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "markdown-it-py", "pyjwt"),
+    *("python-multipart", "simple-repository-server", "uvicorn", "websockets", "wsproto"),
 )
 DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")
 CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")

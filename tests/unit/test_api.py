@@ -24,7 +24,7 @@ ADMIN_ROUTES = [
     *(("GET", "jobs"), ("POST", "jobs/stop"), ("POST", "jobs/restore")),
     *(("GET", "quiescence"), ("GET", "events"), ("POST", "enable"), ("POST", "disable"), ("POST", "extend")),
     *(("GET", "windows"), ("POST", "windows"), ("GET", "windows/x"), ("PATCH", "windows/x"), ("DELETE", "windows/x")),
-    *(("GET", "sessions"), ("POST", "sessions/end")),
+    *(("GET", "sessions"), ("POST", "sessions/end"), ("GET", "reports"), ("GET", "reports/x")),
 ]
 
 
@@ -542,7 +542,7 @@ def test_routes_are_what_the_adapters_mount(api: MaintenanceStatusAPI) -> None:
     assert len({(route.method, route.path) for route in routes}) == len(routes)
     assert len({route.name for route in routes}) == len(routes)
     assert all(route.summary for route in routes)
-    expected = {(method, f"{PREFIX}/{path}".replace("windows/x", "windows/{id}")) for method, path in ADMIN_ROUTES}
+    expected = {(method, f"{PREFIX}/{path}".replace("s/x", "s/{id}")) for method, path in ADMIN_ROUTES}
     assert {(route.method, route.path) for route in routes if route.needs_admin} == expected
     assert {route.name for route in routes if route.is_page} == {"pass_form", "use_pass"}
     assert all(route.needs_admin for route in routes if route.method != "GET" and not route.is_page)

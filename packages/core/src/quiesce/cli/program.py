@@ -26,6 +26,7 @@ _COMMANDS = {
     "operator": "operators.operator",
     "pass": "passes.passes",
     "plugins": "plugins",
+    "report": "report",
     "run": "run",
     "schedule": "schedule",
     "sessions": "sessions",

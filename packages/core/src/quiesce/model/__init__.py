@@ -47,6 +47,7 @@ from .operations import BUILTIN_OPERATIONS, OperationType
 from .operators import Operator, ProofKind, ProofOutcome, ProofVerdict
 from .passes import BypassPass
 from .records import AuditRecord, CallerKind, CountKey
+from .reports import IncidentReport, ReportCount, ReportEntry, ReportHeading
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
 from .schedules import Schedule
@@ -78,6 +79,7 @@ __all__ = [
     "EventKind",
     "Heartbeat",
     "IdTakenError",
+    "IncidentReport",
     "InvalidValueError",
     "JobAnswer",
     "JobCounts",
@@ -111,6 +113,9 @@ __all__ = [
     "QuiesceError",
     "QuiescenceReport",
     "RecoveryCheck",
+    "ReportCount",
+    "ReportEntry",
+    "ReportHeading",
     "RequestInFlight",
     "RequestInfo",
     "RevisionConflictError",

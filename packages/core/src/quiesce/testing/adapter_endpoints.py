@@ -108,6 +108,20 @@ class EndpointContract(AdapterBase):
         assert command(client, "enable", {**as_user("ann"), **SAME_ORIGIN}, reason="x").status == 200
         assert [window.owner for window in service.get_maintenance_status().windows] == ["user:ann"]
 
+    def test_a_report_is_markdown_for_who_asks_for_that(self, service: EnhancedMaintenanceModeService) -> None:
+        """It is what one hands in; a program gets JSON."""
+        client = self.client(service=service)
+        window = service.enable(reason="fire", mode="emergency", actor="ops")
+        path = f"/api/maintenance/reports/{window.id}"
+
+        assert client.request("GET", path).status == 401
+        text = client.request("GET", path, headers={**with_token(), "Accept": "text/markdown"})
+        document = client.request("GET", path, headers=with_token())
+
+        assert (text.status, text.headers["content-type"]) == (200, "text/markdown; charset=utf-8")
+        assert text.body.startswith(f"# Emergency window {window.id}\n".encode())
+        assert (document.status, json.loads(document.body)["window_id"]) == (200, window.id)
+
     def test_a_second_proof_may_stand_in_a_header(self, service: EnhancedMaintenanceModeService) -> None:
         """Of somebody who is signed in, an emergency asks for more than the session; five wrong ones bring silence."""
         client = self.client(service=service, identify=Users("ann").identify)

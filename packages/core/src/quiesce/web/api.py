@@ -8,6 +8,7 @@ from .command_endpoints import CommandEndpoints
 from .exchange import ApiRequest, ApiResponse, problem
 from .job_endpoints import JobEndpoints
 from .pass_endpoints import PassEndpoints
+from .report_endpoints import ReportEndpoints
 from .routing import Call, Route, RoutingTable, id_of
 from .second_proof import SecondProofError
 from .security import authorise, carries_token
@@ -31,6 +32,7 @@ class MaintenanceStatusAPI:
             PassEndpoints(service),
             SessionEndpoints(service),
             JobEndpoints(service),
+            ReportEndpoints(service),
         )
         self._table = RoutingTable(endpoint for room in rooms for endpoint in room.endpoints())
 
