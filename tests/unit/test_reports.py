@@ -279,7 +279,6 @@ def test_a_trail_that_cannot_be_read_is_not_taken_for_none(service: Service, mon
 
     def unreadable(_: str) -> Any:
         raise StoreCorruptError("broken")
-        yield
 
     monkeypatch.setattr(service.store, "audit_of", unreadable)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..model import (
     CountKey,
@@ -31,6 +31,9 @@ from .emergency_notes import read_progress, read_recoveries
 from .job_ledger import JobLedger
 from .report_trail import Trail, read_events, read_trail
 from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from ..stores import Store
 
 MOST_HEADINGS = 1_000
 
@@ -69,7 +72,8 @@ def gather_report(runtime: Runtime, *, window_id: str) -> IncidentReport:
     if window is None and state.find_schedule(window_id) is not None:
         raise NoSuchWindowError(window_id)
     gaps: list[str] = []
-    events = _or_gap(gaps, "the events", lambda: [e for e in read_events(store) if e.window_id == window_id], [])
+    events: tuple[MaintenanceEvent, ...] = ()
+    events = _or_gap(gaps, "the events", lambda: _events_of(store, window_id), events)
     trail = Trail()
     _or_gap(gaps, "the audit trail", lambda: read_trail(store.audit_of(window_id), events, into=trail), None)
     if window is None and not trail.entries:
@@ -79,7 +83,8 @@ def gather_report(runtime: Runtime, *, window_id: str) -> IncidentReport:
     heading = _heading_of(window, now=now) if window is not None else _remembered(window_id, trail, gaps)
     counts, paths, omitted_paths = _counts(store.counts(), window_id)
     progress = _or_gap(gaps, "the steps of the emergency", lambda: read_progress(store.items, window_id), None)
-    recoveries = _or_gap(gaps, "the checks of its end", lambda: read_recoveries(store.items, window_id), ())
+    recoveries: tuple[EmergencyRecovery, ...] = ()
+    recoveries = _or_gap(gaps, "the checks of its end", lambda: read_recoveries(store.items, window_id), recoveries)
     jobs = _or_gap(gaps, "the ledger of jobs", lambda: _jobs(runtime, window_id), _Jobs())
     if progress is None and heading.mode is Mode.EMERGENCY:
         gaps.append("no steps of the emergency were noted")
@@ -123,6 +128,10 @@ def list_headings(runtime: Runtime, *, limit: int) -> tuple[ReportHeading, ...]:
     found |= {id_: heading for id_, heading in _told(runtime, state).items() if id_ not in found}
     headings = sorted(found.values(), key=lambda each: (each.opened_at or now, each.window_id), reverse=True)
     return tuple(headings[: max(limit, 0)])
+
+
+def _events_of(store: Store, window_id: str) -> tuple[MaintenanceEvent, ...]:
+    return tuple(event for event in read_events(store) if event.window_id == window_id)
 
 
 def _told(runtime: Runtime, state: MaintenanceState) -> dict[str, ReportHeading]:
