@@ -241,6 +241,8 @@ def test_when_nobody_lived_to_note_it_the_clock_says_when_it_ended(service: Serv
 
     report = service.report("w")
 
+    assert report.heading == service.reports()[-1]
+    assert report.heading.owner == "ann"
     assert (report.heading.opened_at, report.heading.ended_at) == (NOON + MINUTE, NOON + 2 * MINUTE)
     assert report.duration == MINUTE
     assert [(entry.action, entry.at) for entry in report.timeline][1:3] == [

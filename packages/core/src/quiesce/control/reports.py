@@ -35,8 +35,6 @@ from .runtime import Runtime
 if TYPE_CHECKING:
     from ..stores import Store
 
-MOST_HEADINGS = 1_000
-
 _MOST_PATHS = 100
 _MOST_JOBS = 500
 _MOST_WORKERS = 500
@@ -136,10 +134,13 @@ def _events_of(store: Store, window_id: str) -> tuple[MaintenanceEvent, ...]:
 
 def _told(runtime: Runtime, state: MaintenanceState) -> dict[str, ReportHeading]:
     """Return the windows of which the events tell that they have opened, by id; cancelled and planned ones are none."""
+    planned: dict[str, str] = {}
     started: dict[str, MaintenanceEvent] = {}
     ended: dict[str, datetime] = {}
     for event in read_events(runtime.store):
-        if event.kind is EventKind.STARTED:
+        if event.kind is EventKind.SCHEDULED:
+            planned[event.window_id] = event.actor
+        elif event.kind is EventKind.STARTED:
             started[event.window_id] = event
         elif event.kind is EventKind.ENDED:
             ended[event.window_id] = event.at
@@ -148,7 +149,7 @@ def _told(runtime: Runtime, state: MaintenanceState) -> dict[str, ReportHeading]
             window_id=id_,
             mode=next((mode for mode in Mode if mode == event.mode), None),
             reason=event.reason,
-            owner="" if event.actor.startswith("worker:") else event.actor,
+            owner=planned.get(id_, "" if event.actor.startswith("worker:") else event.actor),
             opened_at=event.at,
             ended_at=ended.get(id_),
             is_open=False,

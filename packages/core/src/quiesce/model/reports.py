@@ -23,7 +23,7 @@ class ReportHeading:
         window_id: of the window.
         mode: its mode; ``None``: not known any more.
         reason: its reason.
-        owner: whose window it was; empty: not known any more.
+        owner: whose window it is, or of one that the state has forgotten who opened or planned it; empty: not known.
         opened_at: when it opened (UTC); ``None``: it has not, or that is not known any more.
         ended_at: when it was over (UTC); ``None``: it is not, or that is not known.
         is_open: whether it is open still.

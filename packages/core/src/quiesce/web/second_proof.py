@@ -9,6 +9,7 @@ from ..control.validation import check_mode
 from ..model import MissingExtraError, Mode, ProofKind, ProofOutcome, ProofVerdict, QuiesceError, SettingsError
 from .exchange import ApiResponse, problem
 from .routing import Call
+from .security import TOKEN_ACTOR
 
 PROOF_FIELD = "proof"
 PROOF_HEADER = "X-Maintenance-Proof"
@@ -48,7 +49,7 @@ def require_second_proof(service: EnhancedMaintenanceModeService, call: Call, *,
     request = call.request
     principal = request.principal
     # Who commands by the admin token has no principal to be trusted, whatever else the request carries.
-    user_id = principal.user_id if principal is not None and call.actor == f"user:{principal.user_id}" else None
+    user_id = principal.user_id if principal is not None and call.actor != TOKEN_ACTOR else None
     proof = given if given is not None else request.headers.get(PROOF_HEADER.lower())
     try:
         verdict = service.second_proof.judge(proof, actor=call.actor, user_id=user_id, source="http")
