@@ -25,8 +25,8 @@ EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
-    *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "pyjwt", "python-multipart"),
-    *("simple-repository-server", "uvicorn", "websockets", "wsproto"),
+    *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "markdown-it-py", "pyjwt"),
+    *("python-multipart", "simple-repository-server", "uvicorn", "websockets", "wsproto"),
 )
 DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")
 CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")
@@ -123,9 +123,8 @@ nox.options.sessions = ["checks", "alone"]
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
-    session.install(
-        "-e", f"{CORE}[redis,schedule,watch]", "-e", FLASK, "-e", FASTAPI, "-e", RQ, *requirements, "-c", constraints
-    )
+    core = f"{CORE}[redis,schedule,totp,watch]"
+    session.install("-e", core, "-e", FLASK, "-e", FASTAPI, "-e", RQ, *requirements, "-c", constraints)
 
 
 def _redis() -> tuple[str, ...]:

@@ -25,7 +25,7 @@ COMMANDS = {
     "disable": [],
     "plugins": [],
 }
-OPERATIONS = frozenset({"in_flight", "refused", "bypassed", "would_block"})
+OPERATIONS = frozenset({"in_flight", "refused", "bypassed", "would_block", "job_fates"})
 """Objects whose keys are names of operations, and so are not compared."""
 
 
@@ -125,6 +125,46 @@ def test_pass_commands_print_the_documented_shapes(
     assert isinstance(example, dict)
     assert len(example["text"]) == len(printed["issue"]["text"])
     assert example["text"].startswith(example["pass"]["id"] + ".")
+
+
+def test_operator_commands_print_the_documented_shapes(
+    store: EnhancedMaintenanceModeService,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A program that enrols people makes the QR code from one of them; the examples agree with each other."""
+    monkeypatch.setenv("MAINTENANCE_SECRET_KEY", "a-secret-key-of-the-tests")
+    printed = {}
+    for command, *arguments in (("enroll", "ann", "--yes"), ("list",), ("remove", "ann")):
+        assert program.main(["operator", command, *arguments, "--json"], "quiesce", standalone_mode=False) == 0
+        printed[command] = json.loads(capsys.readouterr().out)
+
+    expected = {command: documented(root, f"`operator {command}`") for command in printed}
+
+    assert {name: shape(each) for name, each in printed.items()} == {n: shape(each) for n, each in expected.items()}
+    example = expected["enroll"]
+    assert isinstance(example, dict)
+    assert len(example["secret"]) == len(printed["enroll"]["secret"])
+    assert example["uri"].replace(example["secret"], "X") == printed["enroll"]["uri"].replace(
+        printed["enroll"]["secret"], "X"
+    )
+
+
+def test_report_prints_the_documented_shape(
+    store: EnhancedMaintenanceModeService, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is kept with the tickets, and read by programs for years."""
+    store.enable(reason="Disk is failing", mode="emergency", actor="test")
+    store.disable(actor="test")
+    program.main(["report", "--json"], "quiesce", standalone_mode=False)
+    printed = json.loads(capsys.readouterr().out)
+
+    expected = documented(root, "`report`")
+
+    assert shape(printed) == shape(expected)
+    assert isinstance(expected, dict)
+    assert [set(entry) for entry in expected["report"]["timeline"]] == [set(printed["report"]["timeline"][0])]
 
 
 def test_error_is_the_documented_one(

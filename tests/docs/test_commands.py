@@ -258,6 +258,33 @@ def secret_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAINTENANCE_SECRET_KEY", "a-secret-key-of-the-tests")
 
 
+def test_operators_howto(secret_key: None, reader: Reader, blocks: Mapping[str, Any]) -> None:
+    """The secret is shown by the first command and by no other; a reader types the code, which no program can here."""
+    commands = [line for block in blocks["docs/how-to/enrol-operators.md"] for line in block.commands]
+    enrolled, listed, removed = (reader.type(line.replace("enroll ann", "enroll ann --yes")) for line in commands)
+
+    assert enrolled is not None
+    assert listed is not None
+    assert removed is not None
+    assert [answer.code for answer in (enrolled, listed, removed)] == [0] * 3, enrolled.text + removed.text
+    (secret,) = re.findall(r"^  secret +(\w+)$", enrolled.text, re.MULTILINE)
+    assert f"secret={secret}" in enrolled.text
+    assert "ann, since" in listed.text
+    assert secret not in listed.text + removed.text
+
+
+def test_report_howto(reader: Reader, folder: Path, blocks: Mapping[str, Any]) -> None:
+    """What happened is told while it lasts and afterwards, and lies in the file."""
+    answers = reader.type_all(blocks["docs/how-to/report-an-incident.md"])
+
+    assert [answer.code for answer in answers] == [0] * 6, "".join(answer.text for answer in answers)
+    _, so_far, _, markdown, _, document = answers
+    assert "so far" in so_far.text
+    assert "| Reason | Disk is failing |" in markdown.text
+    assert "window\\.ended" in (folder / "incident.md").read_text(encoding="utf-8")
+    assert '"reason": "Disk is failing"' in document.text
+
+
 @pytest.mark.parametrize(("framework", "server"), [("flask", "gunicorn"), ("fastapi", "uvicorn")])
 def test_testers_howto(
     framework: str,

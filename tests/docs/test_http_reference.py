@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from quiesce import ApiRequest, EnhancedMaintenanceModeService, MaintenanceStatusAPI, Refusals, Settings
+from quiesce import ApiRequest, EnhancedMaintenanceModeService, MaintenanceStatusAPI, Outcome, Refusals, Settings
+from quiesce.model import Acknowledgement, CountKey, WorkerInfo
 
 TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
@@ -177,6 +178,51 @@ def test_sessions_have_the_documented_members(page: str, service: EnhancedMainte
     assert described is not None
     outside_brackets = re.sub(r"\([^)]*\)", "", described[1])
     assert re.findall(r"`(\w+)`", outside_brackets) == list(document)
+
+
+@pytest.mark.parametrize("kind", ["heading", "report", "timeline entry", "count"])
+def test_a_report_has_the_documented_members(page: str, service: EnhancedMaintenanceModeService, kind: str) -> None:
+    """Whoever keeps reports reads them by these."""
+    window = service.enable(reason="fire", mode="emergency", actor="test")
+    service.store.register(WorkerInfo("w", "h", 1, "m", 1, "flask", datetime.now(UTC)))
+    counts = {CountKey(window.id, "job_creation", Outcome.REFUSED): 1}
+    service.store.report("w", Acknowledgement(1), counts=counts, batch=1)
+
+    heading = answer(service, "GET", "/api/maintenance/reports")["reports"][0]  # type: ignore[index]  # a list of them
+    report = answer(service, "GET", f"/api/maintenance/reports/{window.id}")
+
+    text = section(page, "Reports")
+    described = re.search(rf"^A {kind} has,? (.*?)(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    assert described is not None
+    named = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", described[1]))
+    expected = {
+        "heading": list(heading),
+        "report": list(report)[len(heading) :],
+        "timeline entry": list(report["timeline"][0]),  # type: ignore[index]  # a list of them
+        "count": list(report["counts"][0]),  # type: ignore[index]  # a list of them
+    }
+    assert named == expected[kind]
+
+
+def test_the_second_proof_has_the_documented_answers(page: str, service: EnhancedMaintenanceModeService) -> None:
+    """A client is written against this table."""
+    table = {status: members for status, _, members in status_rows(section(page, "The second proof"))}
+    plain = set(answer(service, "GET", "/api/maintenance/windows/x"))
+    fire = {"reason": "fire", "mode": "emergency"}
+
+    answers = [answer(service, "POST", "/api/maintenance/enable", fire)]
+    answers += [answer(service, "POST", "/api/maintenance/enable", {**fire, "proof": "wrong"}) for _ in range(6)]
+
+    seen = {str(document["status"]): set(document) - plain for document in answers}
+    assert seen.keys() | {"503"} == table.keys()
+    for status, members in seen.items():
+        assert members == {name for name in re.findall(r"`(\w+)`", table[status]) if name not in {"code", "token"}}
+
+
+def status_rows(text: str) -> list[list[str]]:
+    """The cells of every row that begins with a status."""
+    lines = [line for line in text.splitlines() if re.match(r"\| \d", line)]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
 def test_refusal_has_the_documented_members(page: str, service: EnhancedMaintenanceModeService) -> None:

@@ -26,8 +26,10 @@ RANKS = (
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 PUBLIC_MODULES = {"quiesce", "quiesce.testing"}
 ROOM_OF_EXTRA = {
+    "cryptography": "quiesce.control",
     "dateutil": "quiesce.control",
     "hypothesis": "quiesce.testing",
+    "pyotp": "quiesce.control",
     "pytest": "quiesce.testing",
     "redis": "quiesce.stores",
     "rich": "quiesce.cli",

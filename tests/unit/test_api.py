@@ -24,7 +24,7 @@ ADMIN_ROUTES = [
     *(("GET", "jobs"), ("POST", "jobs/stop"), ("POST", "jobs/restore")),
     *(("GET", "quiescence"), ("GET", "events"), ("POST", "enable"), ("POST", "disable"), ("POST", "extend")),
     *(("GET", "windows"), ("POST", "windows"), ("GET", "windows/x"), ("PATCH", "windows/x"), ("DELETE", "windows/x")),
-    *(("GET", "sessions"), ("POST", "sessions/end")),
+    *(("GET", "sessions"), ("POST", "sessions/end"), ("GET", "reports"), ("GET", "reports/x")),
 ]
 
 
@@ -121,7 +121,7 @@ def test_status_with_nothing_open(api: MaintenanceStatusAPI) -> None:
 @pytest.mark.parametrize("mode", ["normal", "emergency", "test"])
 def test_status_during_a_window(api: MaintenanceStatusAPI, mode: str) -> None:
     """The guide's fields, in the guide's units."""
-    read(post(api, "enable", {"reason": "upgrade", "mode": mode, "duration": 90}))
+    read(post(api, "enable", {"reason": "upgrade", "mode": mode, "duration": 90, "proof": TOKEN}))
 
     content = read(get(api, "status"))
 
@@ -193,7 +193,7 @@ def test_message(api: MaintenanceStatusAPI) -> None:
 def test_health(api: MaintenanceStatusAPI) -> None:
     """A probe stays 200 in maintenance."""
     assert read(get(api, HEALTH_PATH))["status"] == "ok"
-    read(post(api, "enable", {"reason": "r", "mode": "emergency"}))
+    read(post(api, "enable", {"reason": "r", "mode": "emergency", "proof": TOKEN}))
 
     content = read(get(api, HEALTH_PATH))
 
@@ -293,7 +293,7 @@ def test_commands_answer_with_the_status_and_what_changed(api: MaintenanceStatus
 def test_disable_all(api: MaintenanceStatusAPI) -> None:
     """The way out of several windows at once."""
     for mode in ("normal", "emergency"):
-        read(post(api, "enable", {"reason": "r", "mode": mode}))
+        read(post(api, "enable", {"reason": "r", "mode": mode, "proof": TOKEN}))
 
     detail = read(post(api, "disable"), 409)["detail"]
     assert "several" in detail
@@ -542,7 +542,7 @@ def test_routes_are_what_the_adapters_mount(api: MaintenanceStatusAPI) -> None:
     assert len({(route.method, route.path) for route in routes}) == len(routes)
     assert len({route.name for route in routes}) == len(routes)
     assert all(route.summary for route in routes)
-    expected = {(method, f"{PREFIX}/{path}".replace("windows/x", "windows/{id}")) for method, path in ADMIN_ROUTES}
+    expected = {(method, f"{PREFIX}/{path}".replace("s/x", "s/{id}")) for method, path in ADMIN_ROUTES}
     assert {(route.method, route.path) for route in routes if route.needs_admin} == expected
     assert {route.name for route in routes if route.is_page} == {"pass_form", "use_pass"}
     assert all(route.needs_admin for route in routes if route.method != "GET" and not route.is_page)

@@ -15,6 +15,7 @@ from quiesce.model import (
     Acknowledgement,
     AuditRecord,
     BypassPass,
+    CallerKind,
     CountKey,
     MaintenanceState,
     MaintenanceWindow,
@@ -89,7 +90,7 @@ workers = st.builds(WorkerInfo, odd, odd, counts, odd, counts, odd, times)
 records = st.builds(
     AuditRecord, at=times, actor=odd, source=odd, action=odd, revision=revisions, window_id=st.none() | odd, detail=odd
 )
-keys = st.builds(CountKey, odd, odd, st.sampled_from(Outcome), odd)
+keys = st.builds(CountKey, odd, odd, st.sampled_from(Outcome), odd, st.sampled_from(CallerKind))
 
 
 @given(states)

@@ -28,7 +28,7 @@ from quiesce import (
     current_caller,
 )
 from quiesce.control.passes import MOST_PASSES
-from quiesce.model import CountKey
+from quiesce.model import CallerKind, CountKey
 from quiesce.model.codec import decode_state
 from quiesce.testing import FakeClock, eventually
 from quiesce.testing.clock import NOON
@@ -183,7 +183,7 @@ class TestWhatItOpens:
         assert passed is not None
         assert passed.outcome is Outcome.BYPASSED
         assert (seen.bypassing, dict(seen.in_flight)) == (1, {})
-        key = CountKey(window.id, "user_data_modification", Outcome.BYPASSED)
+        key = CountKey(window.id, "user_data_modification", Outcome.BYPASSED, caller=CallerKind.PASS)
         eventually(lambda: service.blocked_counts().get(key) == 1)
 
 
@@ -274,6 +274,15 @@ class TestForgery:
         assert {ask(service, each) for each in changed - {text}} == {Outcome.REFUSED}
         assert ask(service, text) is Outcome.BYPASSED
         assert {ask(service, each) for each in changed - {text}} == {Outcome.REFUSED}
+
+    def test_one_that_a_former_key_signed_is_good(self, make_service: MakeService, sqlite_url: str) -> None:
+        """A key is changed without handing out all passes anew; the new one alone takes none of the former's."""
+        text = issue(make_service(sqlite_url, secret_key=KEY))
+        for keys, outcome in (("a-newer-secret-key," + KEY, Outcome.BYPASSED), ("a-newer-secret-key", Outcome.REFUSED)):
+            worker = make_service(sqlite_url, secret_key=keys)
+            if not worker.get_maintenance_status().is_active:
+                worker.enable(reason="work", actor="ops")
+            assert ask(worker, text) is outcome
 
     def test_another_key_signs_for_nobody_and_the_log_says_so_once(
         self, make_service: MakeService, sqlite_url: str, caplog: pytest.LogCaptureFixture

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from quiesce import Decision, MaintenanceWindow, Mode, OperationType, Outcome
 from quiesce.gate.tally import OTHER_PATHS, Tally
+from quiesce.model import CallerKind
 
 WINDOW = MaintenanceWindow(
     id="w", mode=Mode.NORMAL, reason="work", owner="ann", starts_at=datetime(2030, 1, 1, tzinfo=UTC)
@@ -120,3 +121,25 @@ def test_a_refusal_without_a_window_is_logged_but_counted_for_none() -> None:
     taken = tally.take()
     assert not taken.counts
     assert len(taken.samples) == 1
+
+
+def test_refusals_of_users_and_passes_are_counted_apart() -> None:
+    """A report says for whom it was closed: for people who had signed in, or for whoever came by."""
+    tally = Tally()
+    bypassed = replace(REFUSED, outcome=Outcome.BYPASSED)
+
+    for _ in range(3_000):
+        tally.add(REFUSED, "/api/jobs", "")
+        tally.add(REFUSED, "/api/jobs", "bob")
+    for user in ("ann", "pass:QA", "pass:QA"):
+        tally.add(bypassed, "/api/jobs", user)
+    tally.add(REFUSED, "/api/jobs", "bob")
+
+    taken = tally.take()
+    assert {(key.outcome, key.caller): count for key, count in taken.counts.items()} == {
+        (Outcome.REFUSED, CallerKind.UNMARKED): 3_000,
+        (Outcome.REFUSED, CallerKind.USER): 3_001,
+        (Outcome.BYPASSED, CallerKind.UNMARKED): 1,
+        (Outcome.BYPASSED, CallerKind.PASS): 2,
+    }
+    assert len(taken.samples) + taken.unlogged == 6_001

@@ -19,7 +19,26 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, NoMatchFound
 
 from quiesce import ConflictError, InvalidValueError, MaintenanceStatusAPI
-from quiesce_fastapi import init_app, models, window_models
+from quiesce.model import (
+    CallerKind,
+    CheckKind,
+    EmergencyProgress,
+    EmergencyRecovery,
+    EmergencyStep,
+    IncidentReport,
+    JobFate,
+    JobRecord,
+    Outcome,
+    RecoveryCheck,
+    ReportCount,
+    ReportEntry,
+    ReportHeading,
+    SessionPolicy,
+    StepStatus,
+    WorkerInfo,
+)
+from quiesce.web.report_documents import report_document
+from quiesce_fastapi import init_app, models, report_models, window_models
 
 ANSWERS: dict[str, type[BaseModel]] = {
     "/api/maintenance/status": models.Status,
@@ -32,6 +51,8 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "/api/maintenance/windows": window_models.Agenda,
     "/api/maintenance/windows/nightly": window_models.Planned,
     "/api/maintenance/windows/once": window_models.Planned,
+    "/api/maintenance/reports": report_models.Reports,
+    "/api/maintenance/reports/once": report_models.Report,
 }
 TOKEN = "a-token-for-these-tests"
 BEARER = (b"authorization", f"Bearer {TOKEN}".encode())
@@ -97,6 +118,63 @@ class TestModels:
         status, document = command("enable", '{"reason": "", "oops": 1}')
         assert status == 400
         assert_same(models.Problem, document)
+
+    def test_a_missing_proof_is_what_its_model_says(self, make_service: Any, drive: Any) -> None:
+        """A client asks its user for the proof that the problem names."""
+        app = FastAPI()
+        init_app(app, service=make_service(admin_token=TOKEN))
+        body = b'{"reason": "x", "mode": "emergency", "proof": "wrong"}'
+        incoming = [{"type": "http.request", "body": body, "more_body": False}]
+        headers = [BEARER, (b"content-type", b"application/json")]
+
+        sent = drive.run(app, drive.scope("POST", "/api/maintenance/enable", headers=headers), incoming)
+
+        document = json.loads(sent[1]["body"])
+        assert (sent[0]["status"], document["proof"], document["tries_left"]) == (403, "token", 4)
+        assert_same(models.Problem, document)
+        assert "429" in app.openapi()["paths"]["/api/maintenance/enable"]["post"]["responses"]
+
+    def test_a_full_report_is_what_its_model_says(self) -> None:
+        """Every list in it has something in it, and every number that may be unknown is known once."""
+        now = datetime.now(UTC)
+        check = RecoveryCheck(name="store_healthy", kind=CheckKind.CHECKED, is_ok=True)
+        steps = (
+            EmergencyStep(name="sessions", status=StepStatus.DONE, count=3, started_at=now),
+            EmergencyStep(name="jobs"),
+        )
+        callers = [(Outcome.REFUSED, ""), (Outcome.REFUSED, "user"), (Outcome.BYPASSED, ""), (Outcome.BYPASSED, "pass")]
+        would_block = ReportCount(
+            operation="x", outcome=Outcome.WOULD_BLOCK, caller=CallerKind.UNMARKED, count=1, path="/x"
+        )
+        report = IncidentReport(
+            heading=ReportHeading(
+                window_id="w", mode=None, reason="r", owner="o", opened_at=now, ended_at=None, is_open=True
+            ),
+            made_at=now,
+            duration=timedelta(seconds=1),
+            people=("ann",),
+            timeline=(ReportEntry(at=now, action="a", actor="b", source="c"),),
+            counts=(
+                *(ReportCount(operation="x", outcome=o, caller=CallerKind(c), count=1) for o, c in callers),
+                would_block,
+            ),
+            paths=(would_block,),
+            session_policy=SessionPolicy.SUSPEND,
+            sessions_ended=3,
+            progress=EmergencyProgress(window_id="w", steps=steps),
+            recoveries=(EmergencyRecovery(window_id="w", at=now, actor="a", checks=(check,), was_ended=True),),
+            jobs=tuple(JobRecord(source="s", id="1", queue="q", name="n", fate=fate) for fate in JobFate),
+            job_fates={"lost": 1},
+            notifications=("mail",),
+            failures=("f",),
+            workers=(WorkerInfo("w", "h", 1, "m", 1, "flask", now),),
+            gaps=("g",),
+        )
+
+        document = report_document(report)
+
+        assert_same(report_models.Report, document)
+        assert [name for name, value in document.items() if value == []] == []
 
     @pytest.mark.parametrize("command", ["enable", "disable", "extend", "plan_window", "change_window"])
     def test_a_command_takes_what_openapi_says(self, make_service: Any, drive: Any, command: str) -> None:

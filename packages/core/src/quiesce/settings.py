@@ -12,7 +12,7 @@ from typing import Any
 from .model import OperationType, Rule, SettingsError
 from .settings_file import read_operations, read_rules, read_table, unknown_key
 from .settings_table import SETTINGS, Setting
-from .settings_values import IPNetwork, OnStale, UnreadableError, paths
+from .settings_values import IPNetwork, OnStale, UnreadableError, paths, split_keys
 from .spelling import nearest
 
 __all__ = ["CONFIG_FILE", "SETTINGS", "IPNetwork", "OnStale", "Setting", "Settings"]
@@ -67,6 +67,11 @@ class Settings:
                 object.__setattr__(self, setting.attribute, _read(setting, raw, faults))
         if faults:
             raise SettingsError(faults)
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The keys that ``secret_key`` holds: the one in use first, then former ones; empty without any."""
+        return () if self.secret_key is None else split_keys(self.secret_key)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, *, path: Path | str | None = None) -> Settings:

@@ -85,6 +85,12 @@ def secret(raw: object) -> str:
     return raw
 
 
+def split_keys(raw: str) -> tuple[str, ...]:
+    """Return the keys of a secret, the one in use first; a comma parts them if what is between is long enough."""
+    parts = tuple(raw.split(","))
+    return parts if all(map(_SECRET.fullmatch, parts)) else (raw,)
+
+
 def web_address(raw: object) -> str:
     """Return an ``http`` or ``https`` URL."""
     if not isinstance(raw, str) or not _ADDRESS.fullmatch(raw):

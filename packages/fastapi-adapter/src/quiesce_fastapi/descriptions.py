@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from quiesce import Route
 
-from . import job_models, models, window_models
+from . import job_models, models, report_models, window_models
 
 _ANSWERS: dict[str, type[BaseModel]] = {
     "status": models.Status,
@@ -30,6 +30,8 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "jobs": job_models.Jobs,
     "stop_jobs": job_models.Stopped,
     "restore_jobs": job_models.Restored,
+    "reports": report_models.Reports,
+    "report": report_models.Report,
 }
 _BODIES: dict[str, type[BaseModel]] = {
     "enable": models.Enable,
@@ -52,6 +54,7 @@ _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("skip", "How many to leave out.", {"type": "integer", "minimum": 0, "maximum": 9000, "default": 0}),
     ),
     "jobs": (("window", "Only jobs that were ended for this window.", {"type": "string"}),),
+    "reports": (("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),),
     "events": (
         ("after", "The id of an event; only those after it are told.", {"type": "string"}),
         ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
@@ -65,12 +68,17 @@ _ID = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}$"},
 }
 _CREATES = frozenset({"plan_window"})
+_NEEDS_PROOF = frozenset({"enable", "plan_window", "change_window"})
+"""Where an emergency is opened or planned."""
+_MEDIA_TYPES = {"report": "text/markdown"}
+"""What an endpoint answers besides JSON."""
 _PROBLEMS = {
     400: "Something asked for is not valid; `field` names it, and nothing changed.",
-    401: "Not signed in, or a wrong token.",
-    403: "Not an administrator, or a command from another origin.",
+    401: "Not signed in, a wrong token, or a second proof is needed; `proof` says which.",
+    403: "Not an administrator, a command from another origin, or a wrong second proof.",
     404: "There is no window or schedule of this id.",
     409: "A conflict with the state as it is.",
+    429: "Too many wrong second proofs; `Retry-After` says until when none is looked at.",
     503: "The store does not answer.",
 }
 
@@ -100,8 +108,15 @@ def _problems(route: Route) -> dict[int | str, dict[str, Any]]:
         possible.add(400)
     if _names_one(route):
         possible.add(404)
+    if route.name in _NEEDS_PROOF:
+        possible.add(429)
     content = {"application/problem+json": {"schema": models.Problem.model_json_schema()}}
-    return {status: {"description": _PROBLEMS[status], "content": content} for status in sorted(possible)}
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"description": _PROBLEMS[status], "content": content} for status in sorted(possible)
+    }
+    if route.name in _MEDIA_TYPES:
+        responses[200] = {"content": {_MEDIA_TYPES[route.name]: {"schema": {"type": "string"}}}}
+    return responses
 
 
 def _openapi_extra(route: Route) -> dict[str, Any]:

@@ -139,6 +139,7 @@ class Enable(Document):
     ticket: str | None = Field(None, max_length=500, description="A link or number.")
     overlap: bool = Field(default=False, description="Although another window of the mode is open.")
     sessions: SessionPolicyName | None = Field(None, description="What becomes of those of everyone but admins.")
+    proof: str | None = Field(None, description="For an emergency: the code of the authenticator, or the admin token.")
 
 
 class Disable(Document):
@@ -225,3 +226,5 @@ class Problem(BaseModel):
     status: int
     detail: str
     field: str | None = Field(None, description="What was not valid (400).")
+    proof: Literal["code", "token"] | None = Field(None, description="The second proof that is asked for.")
+    tries_left: int | None = Field(None, description="Wrong proofs before a silence (403).")

@@ -116,6 +116,7 @@ class _PlanFields(Document):
     owner: str | None = Field(None, max_length=200, description="Whose window it is; a new plan's is who asks.")
     sessions: SessionPolicyName | None = Field(None, description="What becomes of those of everyone but admins.")
     overlap: bool = Field(default=False, description="Although another window of the mode is open or planned then.")
+    proof: str | None = Field(None, description="For an emergency: the code of the authenticator, or the admin token.")
 
 
 class Plan(_PlanFields):

@@ -10,6 +10,7 @@ import click
 from ..model import (
     ConflictError,
     InvalidValueError,
+    MissingExtraError,
     NotQuiescedError,
     PluginError,
     QuiesceError,
@@ -32,6 +33,7 @@ _KINDS: tuple[tuple[type[QuiesceError], str, int], ...] = (
     (InvalidValueError, "invalid_value", EXIT_INVALID),
     (SettingsError, "invalid_settings", EXIT_INVALID),
     (PluginError, "plugin", EXIT_INVALID),
+    (MissingExtraError, "missing_extra", EXIT_INVALID),
     (StoreURLError, "store_url", EXIT_INVALID),
     (NotQuiescedError, "not_quiesced", EXIT_NOT_QUIESCED),
     (StoreError, "store", EXIT_STORE),

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from ..gate import Gate, Guard, MaintenanceOperationClassifier
     from ..gate.listening import Listener
     from ..plugins import PluginManager
+    from .operators import OperatorDesk
     from .passes import PassDesk
     from .schedule import MaintenanceSchedule
+    from .second_proof import SecondProof
     from .sessions import MaintenanceSessionManager
 
 
@@ -150,6 +152,20 @@ class ServiceParts:
         from .passes import PassDesk  # noqa: PLC0415 - for the few processes that hand them out
 
         return PassDesk(self._runtime, writer=self._writer)
+
+    @property
+    def operators(self) -> OperatorDesk:
+        """The operators who prove by an authenticator who they are."""
+        from .operators import OperatorDesk  # noqa: PLC0415 - for the few processes that enrol them
+
+        return OperatorDesk(self._runtime, writer=self._writer)
+
+    @property
+    def second_proof(self) -> SecondProof:
+        """What judges the second proof that an emergency needs over HTTP."""
+        from .second_proof import SecondProof  # noqa: PLC0415 - for the few processes that are asked for one
+
+        return SecondProof(self._runtime, writer=self._writer)
 
     def close(self) -> None:
         """Take this process off the list of workers and release the store."""

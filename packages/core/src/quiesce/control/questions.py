@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from ..model import CountKey, Decision, QuiescenceReport
+from ..model import CountKey, Decision, IncidentReport, QuiescenceReport, ReportHeading
 from .parts import ServiceParts
 from .proof import prove, wait_for_proof
 from .status import MaintenanceStatus, describe_status
@@ -63,6 +63,27 @@ class ServiceQuestions(ServiceParts):
             StoreError: the store did not answer until the time was up.
         """
         return wait_for_proof(self._runtime, timeout=timeout, expected_workers=expected_workers)
+
+    def report(self, window_id: str) -> IncidentReport:
+        """Return all that is known of a window, open or over, also when the state has forgotten it.
+
+        Raises:
+            NoSuchWindowError: nothing is known of such a window.
+            StoreError: the store does not answer.
+        """
+        from .reports import gather_report  # noqa: PLC0415 - for after the incident
+
+        return gather_report(self._runtime, window_id=window_id)
+
+    def reports(self, *, limit: int = 100) -> tuple[ReportHeading, ...]:
+        """Return the windows that have opened and can be reported on, the newest first.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        from .reports import list_headings  # noqa: PLC0415 - for after the incident
+
+        return list_headings(self._runtime, limit=limit)
 
     def explain(self, method: str, path: str) -> Decision:
         """Return what would be decided now on such a request from somebody who is no admin.

@@ -114,7 +114,7 @@ class Runtime:
             raise SettingsError(["MAINTENANCE_SECRET_KEY: is not set; it signs passes, and there is no default"])
         from ..gate.pass_signing import PassSigner  # noqa: PLC0415 - 7 ms that a process without a key does not pay
 
-        return PassSigner(self.settings.secret_key)
+        return PassSigner(self.settings.secret_keys)
 
     def adopt_framework(self, framework: str) -> None:
         """Say what this process runs; holds for registrations from now on."""

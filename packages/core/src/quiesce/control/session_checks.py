@@ -120,7 +120,7 @@ class SessionChecks:
         settings = runtime.settings
         notes = SessionNotes(
             items=runtime.store.items,
-            secret=(settings.secret_key or f"sessions of {settings.service_name}").encode()[:64],
+            secret=next(iter(settings.secret_keys), f"sessions of {settings.service_name}").encode()[:64],
             epoch=lambda: gate.snapshot.state.sessions,
             worker_id=lambda: (
                 None if runtime.agent is None or runtime.agent.worker is None else runtime.agent.worker.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from itsdangerous import Signer
 
@@ -11,11 +12,19 @@ _SALT = b"quiesce.bypass-pass"
 
 
 class PassSigner:
-    """Signs ids of passes with HMAC-SHA256, by a key that is derived from ``MAINTENANCE_SECRET_KEY``."""
+    """Signs ids of passes with HMAC-SHA256, by a key that is derived from ``MAINTENANCE_SECRET_KEY``.
 
-    def __init__(self, secret_key: str) -> None:
-        self._signer = Signer(secret_key, salt=_SALT, key_derivation="hmac", digest_method=hashlib.sha256)
+    Args:
+        keys: the one that signs first, then former ones.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._signers = [Signer(key, salt=_SALT, key_derivation="hmac", digest_method=hashlib.sha256) for key in keys]
 
     def sign(self, pass_id: str) -> str:
-        """Return the one text for this id: printable ASCII that needs no escaping in headers and addresses."""
-        return self._signer.sign(pass_id).decode("ascii")
+        """Return the text that is handed out: printable ASCII that needs no escaping in headers and addresses."""
+        return self.genuine(pass_id)[0]
+
+    def genuine(self, pass_id: str) -> tuple[str, ...]:
+        """Return the one text for this id by each key."""
+        return tuple(signer.sign(pass_id).decode("ascii") for signer in self._signers)

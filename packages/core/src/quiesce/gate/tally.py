@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ..model import CountKey, Decision, Outcome
+from ..model import CallerKind, CountKey, Decision, Outcome
 
 OTHER_PATHS = "(other paths)"
 """Under which would-be refusals are counted when there are too many different paths."""
@@ -16,6 +16,7 @@ _FOLD_AT = 2_000
 _MOST_PATHS = 500
 _MOST_LINES = 100
 _REFUSED = Outcome.REFUSED
+_PASS = "pass:"  # noqa: S105 - what a pass's holder is called begins so
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class Tallied:
 class Tally:
     """Takes decisions from any thread; its memory is bounded whatever the traffic.
 
-    Every decision is appended to exactly one of three lists. Appending, copying and deleting the beginning of a list
+    Every decision is appended to exactly one of four lists. Appending, copying and deleting the beginning of a list
     are atomic, so that adding needs no lock and nothing is lost or counted twice.
     """
 
@@ -46,7 +47,9 @@ class Tally:
         self._listed: list[tuple[Decision, str, str]] = []
         """Refusals that will be log lines."""
         self._unlisted: list[Decision] = []
-        """All further ones; without paths, which a hostile client makes long."""
+        """All further ones of nobody in particular; without paths, which a hostile client makes long."""
+        self._unlisted_users: list[Decision] = []
+        """Those of somebody who was identified."""
         self._others: list[tuple[Decision, str, str]] = []
         self._folded = Tallied()
         self._lock = threading.Lock()
@@ -57,7 +60,7 @@ class Tally:
             if len(self._listed) < _MOST_LINES:
                 self._listed.append((decision, path, user))
                 return
-            unlisted = self._unlisted
+            unlisted = self._unlisted_users if user else self._unlisted
             unlisted.append(decision)
             is_full = len(unlisted) >= _FOLD_AT
         else:
@@ -75,17 +78,17 @@ class Tally:
         return taken
 
     def _fold(self) -> None:
-        listed, unlisted = _drain(self._listed), _drain(self._unlisted)
-        self._folded.unlogged += len(unlisted)
-        refused = [decision for decision, _, _ in listed] + unlisted
-        # By identity: one decision serves all requests of a kind, and hashing it is dear.
-        identities = [*map(id, refused)]
-        decisions = dict(zip(identities, refused, strict=True))
-        for identity, count in Counter(identities).items():
-            self._count(decisions[identity], "", count)
+        listed, unlisted, of_users = _drain(self._listed), _drain(self._unlisted), _drain(self._unlisted_users)
+        self._folded.unlogged += len(unlisted) + len(of_users)
+        self._count_refused([decision for decision, _, user in listed if not user] + unlisted, CallerKind.UNMARKED)
+        self._count_refused([decision for decision, _, user in listed if user] + of_users, CallerKind.USER)
         others = _drain(self._others)
-        for decision, path, _ in others:
-            self._count(decision, path if decision.outcome is Outcome.WOULD_BLOCK else "", 1)
+        for decision, path, user in others:
+            if decision.outcome is Outcome.WOULD_BLOCK:
+                self._count(decision, 1, path=path)
+            else:
+                is_by_pass = decision.outcome is Outcome.BYPASSED and user.startswith(_PASS)
+                self._count(decision, 1, caller=CallerKind.PASS if is_by_pass else CallerKind.UNMARKED)
         self._sample(listed)
         self._sample([entry for entry in others if entry[0].outcome is Outcome.WOULD_BLOCK])
 
@@ -94,11 +97,20 @@ class Tally:
         self._folded.samples += entries[:room]
         self._folded.unlogged += len(entries[room:])
 
-    def _count(self, decision: Decision, path: str, count: int) -> None:
+    def _count_refused(self, refused: list[Decision], caller: CallerKind) -> None:
+        # By identity: one decision serves all requests of a kind, and hashing it is dear.
+        identities = [*map(id, refused)]
+        decisions = dict(zip(identities, refused, strict=True))
+        for identity, count in Counter(identities).items():
+            self._count(decisions[identity], count, caller=caller)
+
+    def _count(
+        self, decision: Decision, count: int, *, path: str = "", caller: CallerKind = CallerKind.UNMARKED
+    ) -> None:
         if decision.window is None:
             return
         counts = self._folded.counts
-        key = CountKey(decision.window.id, decision.operation.name, decision.outcome, path)
+        key = CountKey(decision.window.id, decision.operation.name, decision.outcome, path, caller)
         if path and key not in counts and len(counts) >= _MOST_PATHS:
             key = replace(key, path=OTHER_PATHS)
         counts[key] += count

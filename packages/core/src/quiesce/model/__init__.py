@@ -10,7 +10,9 @@ from .errors import (
     ConflictError,
     IdTakenError,
     InvalidValueError,
+    MissingExtraError,
     NoOpenWindowError,
+    NoSuchOperatorError,
     NoSuchPassError,
     NoSuchWindowError,
     NotQuiescedError,
@@ -42,8 +44,10 @@ from .leases import Lease
 from .lineage import merged, stamped
 from .modes import Mode
 from .operations import BUILTIN_OPERATIONS, OperationType
+from .operators import Operator, ProofKind, ProofOutcome, ProofVerdict
 from .passes import BypassPass
-from .records import AuditRecord, CountKey
+from .records import AuditRecord, CallerKind, CountKey
+from .reports import IncidentReport, ReportCount, ReportEntry, ReportHeading
 from .requests import WEBSOCKET, Principal, RequestInfo
 from .rules import Rule, RuleKind
 from .schedules import Schedule
@@ -63,6 +67,7 @@ __all__ = [
     "AuditRecord",
     "BoardError",
     "BypassPass",
+    "CallerKind",
     "CheckKind",
     "ConflictError",
     "CountKey",
@@ -74,6 +79,7 @@ __all__ = [
     "EventKind",
     "Heartbeat",
     "IdTakenError",
+    "IncidentReport",
     "InvalidValueError",
     "JobAnswer",
     "JobCounts",
@@ -88,19 +94,28 @@ __all__ = [
     "MaintenanceEvent",
     "MaintenanceState",
     "MaintenanceWindow",
+    "MissingExtraError",
     "Mode",
     "NoOpenWindowError",
+    "NoSuchOperatorError",
     "NoSuchPassError",
     "NoSuchWindowError",
     "NotQuiescedError",
     "OperationRefusedError",
     "OperationType",
+    "Operator",
     "Outcome",
     "PluginError",
     "Principal",
+    "ProofKind",
+    "ProofOutcome",
+    "ProofVerdict",
     "QuiesceError",
     "QuiescenceReport",
     "RecoveryCheck",
+    "ReportCount",
+    "ReportEntry",
+    "ReportHeading",
     "RequestInFlight",
     "RequestInfo",
     "RevisionConflictError",

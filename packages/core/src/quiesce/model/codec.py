@@ -22,7 +22,7 @@ from .plan_codec import (
     window_members,
     window_of,
 )
-from .records import AuditRecord, CountKey
+from .records import AuditRecord, CallerKind, CountKey
 from .sessions import FIRST_EPOCH
 from .state import MOST_COMMITS, MaintenanceState, revision_of
 from .windows import MaintenanceWindow
@@ -161,15 +161,16 @@ def decode_event(data: bytes | str) -> MaintenanceEvent:
 
 def encode_count_key(key: CountKey) -> bytes:
     """Return the key of a count as compact UTF-8 JSON; equal keys give equal bytes."""
-    return _dump([key.window_id, key.operation, str(key.outcome), key.path])
+    # Without a caller as it was before callers were told apart, so that such counts go on.
+    return _dump([key.window_id, key.operation, str(key.outcome), key.path, *([str(key.caller)] if key.caller else [])])
 
 
 def decode_count_key(data: bytes | str) -> CountKey:
     """Return the key that ``encode_count_key`` wrote; raises ``StoreCorruptError``."""
 
     def build(raw: Any) -> CountKey:
-        window_id, operation, outcome, path = raw
-        return CountKey(window_id, operation, Outcome(outcome), path)
+        window_id, operation, outcome, path, *caller = raw
+        return CountKey(window_id, operation, Outcome(outcome), path, *map(CallerKind, caller))
 
     return _decode("count key", data, build)
 

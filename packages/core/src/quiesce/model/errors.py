@@ -4,6 +4,7 @@ QuiesceError
 ├── InvalidValueError           what was asked for is not valid, and nothing changed
 ├── SettingsError               one or more settings are wrong
 ├── PluginError                 an installed plugin cannot be used
+├── MissingExtraError           what was asked for needs a package that is not installed
 ├── ConflictError               somebody else changed the state first, or it already is as asked
 │   ├── RevisionConflictError   a commit expected another revision
 │   ├── WindowOpenError         a window of the same mode is open already
@@ -11,6 +12,7 @@ QuiesceError
 │   ├── NoOpenWindowError       there is nothing to end or extend
 │   ├── NoSuchWindowError       there is no window or schedule of this id
 │   ├── NoSuchPassError         no bypass pass of this name or id is good for anything
+│   ├── NoSuchOperatorError     no operator of this name is enrolled
 │   └── AmbiguousWindowError    several windows are open and none was named
 ├── OperationRefusedError       maintenance refuses this operation
 ├── NotQuiescedError            the system was not quiet in time
@@ -63,6 +65,15 @@ class PluginError(QuiesceError):
         self.problem = problem
 
 
+class MissingExtraError(QuiesceError):
+    """Raised when something needs a package that is not installed; says which extra brings it."""
+
+    def __init__(self, what: str, *, extra: str, package: str) -> None:
+        super().__init__(f"{what} needs the package {package}: pip install 'quiesce[{extra}]'")
+        self.extra = extra
+        self.package = package
+
+
 class ConflictError(QuiesceError):
     """Raised when a command cannot be carried out on the state as it is now; nothing was changed."""
 
@@ -102,6 +113,14 @@ class NoSuchPassError(ConflictError):
     def __init__(self, name_or_id: str) -> None:
         super().__init__(f"there is no live pass {name_or_id!r:.80}")
         self.name_or_id = name_or_id
+
+
+class NoSuchOperatorError(ConflictError):
+    """Raised when no operator of the name that was given is enrolled."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no operator {name!r:.80} is enrolled")
+        self.name = name
 
 
 class IdTakenError(ConflictError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from .decisions import Outcome
 
@@ -31,11 +32,23 @@ class AuditRecord:
     detail: str = ""
 
 
+class CallerKind(StrEnum):
+    """Who sent the requests of one count, as far as that is told apart."""
+
+    UNMARKED = ""
+    """Nobody was identified; of requests that bypassed: an admin sent them."""
+    USER = "user"
+    """Somebody was identified, and refused."""
+    PASS = "pass"  # noqa: S105 - a word, no secret
+    """They carried a bypass pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class CountKey:
-    """What one count is about: a window, a type, what became of the requests, and (test windows only) their path."""
+    """What one count is about: a window, a type, what became of the requests, in test windows their path, and who."""
 
     window_id: str
     operation: str
     outcome: Outcome
     path: str = ""
+    caller: CallerKind = CallerKind.UNMARKED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -122,6 +122,12 @@ class Store(Protocol):
 
     def audit(self, *, limit: int = 100) -> tuple[AuditRecord, ...]:
         """Return the newest records, oldest of them first."""
+
+    def audit_of(self, window_id: str) -> Iterator[AuditRecord]:
+        """Yield every record about this window, the oldest first; each step reads a bounded part of the trail.
+
+        Records that are written meanwhile may or may not be among them. Each step may raise what any method does.
+        """
 
     def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
         """Return the oldest events after the one of this id, in the order of what happened; from the first if empty."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from ..model import InvalidValueError, MaintenanceEvent, MaintenanceState
+
+AUDIT_PAGE = 1_000
+"""How many records of the audit trail are read at once."""
 
 
 def check_commit(state: MaintenanceState, *, expected_revision: int, events: Sequence[MaintenanceEvent] = ()) -> None:
@@ -19,6 +23,11 @@ def check_commit(state: MaintenanceState, *, expected_revision: int, events: Seq
 def follows(state: MaintenanceState, stored_id: str) -> bool:
     """Whether a state may take the place of the one that this commit made; a state without commits is not judged."""
     return not state.commits or not stored_id or stored_id in state.commits
+
+
+def names_window(window_id: str) -> bytes:
+    """Return what the bytes of every audit record about this window hold, and almost no other's."""
+    return b'"window_id":' + json.dumps(window_id, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def events_after(event_id: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from ..model import (
     WorkerReport,
 )
 from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
-from .commits import check_commit, events_after, follows
+from .commits import AUDIT_PAGE, check_commit, events_after, follows
 from .doorbell import Doorbell
 from .memory_items import MemoryItems
 
@@ -155,6 +155,17 @@ class MemoryStore:
         """Return the newest records, oldest of them first."""
         with self._open():
             return tuple(self._audit[-limit:]) if limit > 0 else ()
+
+    def audit_of(self, window_id: str) -> Iterator[AuditRecord]:
+        """Yield every record about this window, the oldest first."""
+        start = 0
+        while True:
+            with self._open():
+                part = self._audit[start : start + AUDIT_PAGE]
+            yield from (record for record in part if record.window_id == window_id)
+            if len(part) < AUDIT_PAGE:
+                return
+            start += len(part)
 
     def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
         """Return the oldest events after the one of this id."""

@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..model import (
@@ -37,7 +37,7 @@ from ..model.codec import (
 )
 from . import redis_scripts as scripts
 from .base import MOST_EVENTS, Change
-from .commits import check_commit, events_after
+from .commits import AUDIT_PAGE, check_commit, events_after, names_window
 from .redis_address import parse_address
 from .redis_client import RedisClient
 from .redis_connect import connect
@@ -178,6 +178,15 @@ class RedisStore:
         if limit < 1:
             return ()
         return tuple(decode_audit(body) for body in self._ready().command("LRANGE", "audit", -limit, -1))
+
+    def audit_of(self, window_id: str) -> Iterator[AuditRecord]:
+        """Yield every record about this window, the oldest first; the whole trail comes over the network for it."""
+        needle = names_window(window_id)
+        start = 0
+        while part := self._ready().command("LRANGE", "audit", start, start + AUDIT_PAGE - 1):
+            start += len(part)
+            found = (decode_audit(body) for body in part if needle in body)
+            yield from (record for record in found if record.window_id == window_id)
 
     def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
         """Return the oldest events after the one of this id."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from ..model.codec import (
 )
 from . import clock
 from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
-from .commits import check_commit, events_after, follows
+from .commits import AUDIT_PAGE, check_commit, events_after, follows, names_window
 from .doorbell import Doorbell
 from .sqlite_database import Database
 from .sqlite_files import check_location
@@ -206,6 +206,17 @@ class SqliteStore:
         with self._database.reading() as connection:
             rows = connection.execute(query, (self._service, max(limit, 0))).fetchall()
         return tuple(decode_audit(body) for (body,) in reversed(rows))
+
+    def audit_of(self, window_id: str) -> Iterator[AuditRecord]:
+        """Yield every record about this window, the oldest first."""
+        query = "SELECT number, iif(instr(body, ?), body, NULL) FROM audit WHERE service = ? AND number > ?"
+        rows: list[Any] = [(0, None)]
+        while rows:
+            with self._database.reading() as connection:
+                asked = (names_window(window_id), self._service, rows[-1][0], AUDIT_PAGE)
+                rows = connection.execute(f"{query} ORDER BY number LIMIT ?", asked).fetchall()
+            found = (decode_audit(body) for _, body in rows if body is not None)
+            yield from (record for record in found if record.window_id == window_id)
 
     def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
         """Return the oldest events after the one of this id."""

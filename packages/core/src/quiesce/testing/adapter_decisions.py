@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ..control import EnhancedMaintenanceModeService
-from ..model import CountKey, Mode, Outcome, Principal
+from ..model import CallerKind, CountKey, Mode, Outcome, Principal
 from .adapter_client import AdapterBase, MakeService, Users, as_user
 from .waiting import eventually
 
@@ -166,7 +166,8 @@ class DecisionContract(AdapterBase):
         client.request("GET", "/items")
 
         expected = {
-            CountKey(window.id, "job_creation", Outcome.REFUSED): 4,
+            CountKey(window.id, "job_creation", Outcome.REFUSED): 3,
+            CountKey(window.id, "job_creation", Outcome.REFUSED, caller=CallerKind.USER): 1,
             CountKey(window.id, "payments", Outcome.REFUSED): 1,
             CountKey(window.id, "user_data_modification", Outcome.BYPASSED): 1,
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..control import EnhancedMaintenanceModeService
 from ..web import LONGEST_BODY
-from .adapter_client import AdapterBase, AdapterClient, Answer, Users, as_user, with_token
+from .adapter_client import ADMIN_TOKEN, AdapterBase, AdapterClient, Answer, Users, as_user, with_token
 from .waiting import eventually
 
 PUBLIC = (
@@ -84,7 +84,10 @@ class EndpointContract(AdapterBase):
         """An operator with curl and a token needs nothing else, in an emergency either."""
         client = self.client(service=service)
 
-        assert command(client, "enable", with_token(), reason="upgrade", mode="emergency", duration=60).status == 200
+        emergency = {"reason": "upgrade", "mode": "emergency", "duration": 60}
+        assert command(client, "enable", with_token(), **emergency).status == 401
+        assert client.request("GET", "/items").status == 200
+        assert command(client, "enable", with_token(), **emergency, proof=ADMIN_TOKEN).status == 200
         assert client.request("GET", "/items").status == 503
         assert command(client, "extend", with_token(), by=60).status == 200
         assert client.request("GET", "/api/maintenance/quiescence", headers=with_token()).status == 200
@@ -104,6 +107,36 @@ class EndpointContract(AdapterBase):
         assert not service.get_maintenance_status().is_active
         assert command(client, "enable", {**as_user("ann"), **SAME_ORIGIN}, reason="x").status == 200
         assert [window.owner for window in service.get_maintenance_status().windows] == ["user:ann"]
+
+    def test_a_report_is_markdown_for_who_asks_for_that(self, service: EnhancedMaintenanceModeService) -> None:
+        """It is what one hands in; a program gets JSON."""
+        client = self.client(service=service)
+        window = service.enable(reason="fire", mode="emergency", actor="ops")
+        path = f"/api/maintenance/reports/{window.id}"
+
+        assert client.request("GET", path).status == 401
+        text = client.request("GET", path, headers={**with_token(), "Accept": "text/markdown"})
+        document = client.request("GET", path, headers=with_token())
+
+        assert (text.status, text.headers["content-type"]) == (200, "text/markdown; charset=utf-8")
+        assert text.body.startswith(f"# Emergency window {window.id}\n".encode())
+        assert (document.status, json.loads(document.body)["window_id"]) == (200, window.id)
+
+    def test_a_second_proof_may_stand_in_a_header(self, service: EnhancedMaintenanceModeService) -> None:
+        """Of somebody who is signed in, an emergency asks for more than the session; five wrong ones bring silence."""
+        client = self.client(service=service, identify=Users("ann").identify)
+
+        def enable(proof: str) -> Answer:
+            headers = {**as_user("ann"), **SAME_ORIGIN, "X-Maintenance-Proof": proof}
+            return command(client, "enable", headers, reason="fire", mode="emergency")
+
+        assert enable("wrong").status == 403
+        assert enable(ADMIN_TOKEN).status == 200
+        service.disable(actor="ops")
+        assert {enable("wrong").status for _ in range(5)} == {403}
+        silenced = enable(ADMIN_TOKEN)
+        assert (silenced.status, 0 < int(silenced.headers["retry-after"]) <= 900) == (429, True)
+        assert not service.get_maintenance_status().is_active
 
     def test_there_is_no_way_in_by_default(self, service: EnhancedMaintenanceModeService) -> None:
         """Without ``identify`` and with a wrong token, nobody commands."""

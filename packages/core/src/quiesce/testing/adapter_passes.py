@@ -9,7 +9,7 @@ import pytest
 
 from ..control import EnhancedMaintenanceModeService
 from ..gate import PASS_HEADER
-from ..model import CountKey, Mode, Outcome
+from ..model import CallerKind, CountKey, Mode, Outcome
 from .adapter_client import AdapterBase, MakeService, Users, as_user
 from .waiting import eventually
 
@@ -123,8 +123,8 @@ class PassContract(AdapterBase):
         client.request("GET", "/items", headers=with_pass(text))
 
         expected = {
-            CountKey(window.id, "user_data_modification", Outcome.BYPASSED): 1,
-            CountKey(window.id, "payments", Outcome.BYPASSED): 1,
+            CountKey(window.id, "user_data_modification", Outcome.BYPASSED, caller=CallerKind.PASS): 1,
+            CountKey(window.id, "payments", Outcome.BYPASSED, caller=CallerKind.PASS): 1,
         }
         eventually(lambda: dict(service.blocked_counts()) == expected)
 

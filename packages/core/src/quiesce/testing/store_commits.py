@@ -141,6 +141,22 @@ class CommitContract:
         assert len(store.audit()) == 10
         assert store.audit(limit=0) == ()
 
+    def test_the_trail_of_one_window_is_whole_and_in_order(self, store: Store, reopen: Reopen) -> None:
+        """A report on an incident months ago must miss nothing, and take nothing of another for it."""
+        named = '"window_id":"w2"'
+        others = [replace(a_record(1, named), window_id=id_) for id_ in (None, "w", "w22", "w1", 'w2"', named)] * 400
+        wanted = [replace(a_record(1, str(number)), window_id="w2") for number in range(1_100)]
+        mixed = [*others[:1_000], *wanted[:50], *others[1_000:], *wanted[50:]]
+        for revision, start in enumerate(range(0, len(mixed), 500), start=1):
+            audit = mixed[start : start + 500]
+            store.commit(MaintenanceState(revision), expected_revision=revision - 1, audit=audit)
+
+        with contextlib.closing(reopen()) as other:
+            assert list(other.audit_of("w2")) == wanted
+            assert len(list(other.audit_of(named))) == 400
+            assert list(other.audit_of("w3")) == []
+            assert list(other.audit_of("\ud800")) == []
+
     def test_events_come_with_their_commit_and_in_order(self, store: Store, reopen: Reopen) -> None:
         """Who delivers notices must find each once, in the order in which it happened."""
         for revision in (1, 2, 10):

@@ -8,7 +8,9 @@ from .command_endpoints import CommandEndpoints
 from .exchange import ApiRequest, ApiResponse, problem
 from .job_endpoints import JobEndpoints
 from .pass_endpoints import PassEndpoints
+from .report_endpoints import ReportEndpoints
 from .routing import Call, Route, RoutingTable, id_of
+from .second_proof import SecondProofError
 from .security import authorise, carries_token
 from .session_endpoints import SessionEndpoints
 from .status_endpoints import StatusEndpoints
@@ -30,6 +32,7 @@ class MaintenanceStatusAPI:
             PassEndpoints(service),
             SessionEndpoints(service),
             JobEndpoints(service),
+            ReportEndpoints(service),
         )
         self._table = RoutingTable(endpoint for room in rooms for endpoint in room.endpoints())
 
@@ -63,6 +66,8 @@ class MaintenanceStatusAPI:
             actor = authorised
         try:
             return endpoint(Call(request, actor, id_of(route, request.path)))
+        except SecondProofError as exc:
+            return exc.response
         except (InvalidValueError, ConflictError, StoreError) as exc:
             return _describe_error(exc, needs_admin=route.needs_admin)
 

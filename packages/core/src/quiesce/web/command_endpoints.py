@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..control import EnhancedMaintenanceModeService
-from ..model import InvalidValueError, MaintenanceWindow
+from ..model import InvalidValueError, MaintenanceWindow, Mode
 from .bodies import NUMBER, FieldTypes, read_body
 from .documents import status_document, window_document
 from .exchange import ApiResponse, json_response
 from .routing import PREFIX, Call, Endpoint, Route
+from .second_proof import is_emergency, require_second_proof
 
 _ENABLE: FieldTypes = {
     "reason": str,
@@ -22,6 +23,7 @@ _ENABLE: FieldTypes = {
     "ticket": str,
     "overlap": bool,
     "sessions": str,
+    "proof": str,
 }
 
 
@@ -45,6 +47,9 @@ class CommandEndpoints:
         asked = read_body(call.request, fields=_ENABLE)
         if "reason" not in asked:
             raise InvalidValueError("reason", "must be given")
+        proof = asked.pop("proof", None)
+        if is_emergency(asked.get("mode", Mode.NORMAL)):
+            require_second_proof(self._service, call, given=proof)
         return self._changed(self._service.enable(**asked, actor=call.actor, source="http"))
 
     def _disable(self, call: Call) -> ApiResponse:

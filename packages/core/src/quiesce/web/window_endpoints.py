@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..control import EnhancedMaintenanceModeService
-from ..model import MaintenanceWindow, Schedule
+from ..model import MaintenanceWindow, Mode, Schedule
 from .bodies import NUMBER, FieldTypes, read_body
 from .documents import schedule_document, window_document
 from .exchange import ApiResponse, json_response
 from .routing import PREFIX, Call, Endpoint, Route
+from .second_proof import is_emergency, require_second_proof
 
 _PLAN: FieldTypes = {
     "reason": str,
@@ -29,6 +30,7 @@ _PLAN: FieldTypes = {
     "owner": str,
     "sessions": str,
     "overlap": bool,
+    "proof": str,
 }
 _CLEARED: Mapping[str, Any] = {
     "allow": None,
@@ -71,7 +73,9 @@ class WindowEndpoints:
 
     def _plan(self, call: Call) -> ApiResponse:
         asked = read_body(call.request, fields={"id": str, **_PLAN})
-        plan_id = asked.pop("id", None)
+        plan_id, proof = asked.pop("id", None), asked.pop("proof", None)
+        if is_emergency(asked.get("mode", Mode.NORMAL)):
+            require_second_proof(self._service, call, given=proof)
         planned = self._service.schedule.add(plan_id=plan_id, **asked, actor=call.actor, source="http")
         answer = self._described(planned, status=201)
         # Relative to the path that was asked (RFC 9110 §10.2.2), whatever prefix a proxy or a mount puts before it.
@@ -82,6 +86,10 @@ class WindowEndpoints:
 
     def _change(self, call: Call) -> ApiResponse:
         asked = read_body(call.request, fields=_PLAN, nullable=_CLEARED)
+        proof = asked.pop("proof", None)
+        # What becomes an emergency, and what is one and stays it: moved to now, it would be opened.
+        if is_emergency(asked.get("mode") or self._service.schedule.get(call.id).mode):
+            require_second_proof(self._service, call, given=proof)
         fields = {name: _CLEARED[name] if value is None else value for name, value in asked.items()}
         return self._described(self._service.schedule.change(call.id, **fields, actor=call.actor, source="http"))
 
