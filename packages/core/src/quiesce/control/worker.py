@@ -6,6 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..gate import Agent, Board, Gate, Policy
+from ..model import EffectiveMaintenance, Mode
+from .emergency_logging import EmergencyLogging
+from .emergency_steps import EmergencySteps
 from .job_queues import JobQueues
 from .lifecycle import Lifecycle
 from .proof import prove
@@ -67,6 +70,12 @@ class Worker:
             hook_timeout_seconds=settings.hook_timeout.total_seconds(),
             is_enforcing=settings.enabled,
         )
+        self._emergency = EmergencySteps(runtime)
+        self._logging = EmergencyLogging()
+        self._hastened: frozenset[str] = frozenset()
+        if settings.enabled:
+            self.agent.on_apply = self._logging.hear
+            self.agent.listeners.add(self._hasten)
         self.agent.on_lead = self._lead
         self.agent.count_jobs = runtime.count_jobs
 
@@ -75,12 +84,22 @@ class Worker:
         self._lifecycle.stop()
         self._sessions.stop()
         self._job_queues.stop()
+        self._emergency.stop()
         self.agent.stop()
+        self._logging.stop()
+
+    def _hasten(self, effective: EffectiveMaintenance) -> None:
+        """Have the leading worker begin with an emergency's steps now rather than at its next heartbeat."""
+        emergencies = frozenset(window.id for window in effective.windows if window.mode is Mode.EMERGENCY)
+        if emergencies - self._hastened:
+            self.agent.wake()
+        self._hastened = emergencies
 
     def _lead(self) -> None:
         registered = self.agent.worker
         if registered is not None:
             state, actor = self.gate.snapshot.state, f"worker:{registered.id}"
             self._job_queues.step(state)
+            self._emergency.step(state, actor=actor)
             self._lifecycle.step(state, actor=actor)
             self._sessions.step(state, actor=actor)
