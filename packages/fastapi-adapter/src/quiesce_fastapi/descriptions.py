@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from quiesce import Route
 
-from . import job_models, models, window_models
+from . import emergency_models, job_models, models, window_models
 
 _ANSWERS: dict[str, type[BaseModel]] = {
     "status": models.Status,
@@ -30,6 +30,9 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "jobs": job_models.Jobs,
     "stop_jobs": job_models.Stopped,
     "restore_jobs": job_models.Restored,
+    "begin_emergency": emergency_models.BegunEmergency,
+    "emergency": emergency_models.Emergency,
+    "recover": emergency_models.Recovered,
 }
 _BODIES: dict[str, type[BaseModel]] = {
     "enable": models.Enable,
@@ -40,6 +43,8 @@ _BODIES: dict[str, type[BaseModel]] = {
     "change_window": window_models.PlanChange,
     "stop_jobs": job_models.StopJobs,
     "restore_jobs": job_models.RestoreJobs,
+    "begin_emergency": emergency_models.BeginEmergency,
+    "recover": emergency_models.Recover,
 }
 _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
     "message": (
@@ -52,6 +57,7 @@ _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("skip", "How many to leave out.", {"type": "integer", "minimum": 0, "maximum": 9000, "default": 0}),
     ),
     "jobs": (("window", "Only jobs that were ended for this window.", {"type": "string"}),),
+    "emergency": (("window", "The emergency's id; left out: the one that began first.", {"type": "string"}),),
     "events": (
         ("after", "The id of an event; only those after it are told.", {"type": "string"}),
         ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
@@ -64,7 +70,7 @@ _ID = {
     "description": "Of a window or schedule.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}$"},
 }
-_CREATES = frozenset({"plan_window"})
+_STATUS_CODES = {"plan_window": 201, "begin_emergency": 202}
 _PROBLEMS = {
     400: "Something asked for is not valid; `field` names it, and nothing changed.",
     401: "Not signed in, or a wrong token.",
@@ -80,7 +86,7 @@ def describe(route: Route) -> dict[str, Any]:
     return {
         "methods": [route.method],
         "name": f"maintenance_{route.name}",
-        "status_code": 201 if route.name in _CREATES else 200,
+        "status_code": _STATUS_CODES.get(route.name, 200),
         "summary": route.summary,
         "description": _ANSWERS[route.name].__doc__ or "",
         "tags": ["maintenance"],
@@ -98,7 +104,7 @@ def _problems(route: Route) -> dict[int | str, dict[str, Any]]:
         possible |= {400, 409}
     if route.name in _QUERIES:
         possible.add(400)
-    if _names_one(route):
+    if _names_one(route) or route.name == "emergency":
         possible.add(404)
     content = {"application/problem+json": {"schema": models.Problem.model_json_schema()}}
     return {status: {"description": _PROBLEMS[status], "content": content} for status in sorted(possible)}

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from .documents import Document, ModeName
+from .emergency_models import RecoveryCheck
 from .window_models import NextWindow, SessionPolicyName, Window
 
 
@@ -211,3 +212,4 @@ class Problem(BaseModel):
     status: int
     detail: str
     field: str | None = Field(None, description="What was not valid (400).")
+    checks: list[RecoveryCheck] | None = Field(None, description="The checklist of an emergency's end (409).")

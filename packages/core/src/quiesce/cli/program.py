@@ -19,12 +19,14 @@ from .terminal import JSON_OPTION, Terminal
 # stands the name of its function, where that is not the command's.
 _COMMANDS = {
     "disable": "windows",
+    "emergency": "emergency",
     "enable": "windows",
     "explain": "explain",
     "extend": "windows",
     "jobs": "jobs",
     "pass": "passes.passes",
     "plugins": "plugins",
+    "recover": "recover",
     "run": "run",
     "schedule": "schedule",
     "sessions": "sessions",
