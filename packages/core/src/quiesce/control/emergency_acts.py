@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = (0.02, 0.5)
 """Between two looks at what others do: at first, and at most."""
-_ACKNOWLEDGED_WITHIN = 5.0
+_ACKNOWLEDGED_WITHIN = 2.0
 _REVOKED_WITHIN = 5.0
 _CLOSED_WITHIN = 5.0
 
