@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import asgi, asgi_peers, cold_start, heartbeats, memory, proving, rules, sessions, visibility, wsgi, wsgi_peers
+from . import (
+    asgi,
+    asgi_peers,
+    cold_start,
+    emergency,
+    heartbeats,
+    memory,
+    proving,
+    rules,
+    sessions,
+    visibility,
+    wsgi,
+    wsgi_peers,
+)
 from .field import Field, Situation
 from .harness import FULL, QUICK, Effort
 from .peers import missing
@@ -19,7 +32,7 @@ from .redis_server import private_redis
 from .report import Row, as_json, as_markdown, as_text, machine, versions
 from .stores import running_services
 
-PARTS = ("requests", "visibility", "proving", "heartbeats", "command", "memory", "rules", "sessions")
+PARTS = ("requests", "visibility", "proving", "heartbeats", "command", "memory", "rules", "sessions", "emergency")
 
 
 class Results:
@@ -82,6 +95,8 @@ def _measure(part: str, results: Results, *, folder: Path, redis_url: str, effor
         results.add(visibility.over_redis(folder, redis_url=redis_url, effort=effort))
     elif part == "proving":
         results.add(proving.measure(folder, redis_url=redis_url, effort=effort))
+    elif part == "emergency":
+        results.add(emergency.measure(folder, redis_url=redis_url, effort=effort))
     elif part == "heartbeats":
         results.add(heartbeats.measure(redis_url=redis_url, effort=effort))
     elif part == "command":

@@ -99,6 +99,16 @@ def test_the_level_is_raised_and_put_back(worker: EmergencyLogging) -> None:
     assert logger.level == logging.WARNING
 
 
+def test_a_level_that_shows_more_already_stays(worker: EmergencyLogging) -> None:
+    """Somebody traces with a level below DEBUG; an emergency is the last moment to log less."""
+    logger.setLevel(5)
+    worker.hear(an_emergency())
+    assert logger.level == 5
+
+    worker.hear(QUIET)
+    assert logger.level == 5
+
+
 def test_a_level_that_was_changed_meanwhile_stays(worker: EmergencyLogging) -> None:
     """Somebody whose disk fills turns it down in mid-emergency; nobody may turn it back."""
     worker.hear(an_emergency())

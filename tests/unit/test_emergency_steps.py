@@ -279,6 +279,24 @@ def test_nothing_is_done_where_nothing_is_enforced(make_service: Any, acts: Any)
     assert not act.begun
 
 
+def test_notes_that_cannot_be_read_are_complained_of_now_and_then(
+    service: Any, window: Any, leader: Any, acts: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line each second would bury what else the log says of an emergency; and the agent's thread lives on."""
+    service.store.items.put("emergencies", {window.id: b"{"})
+    act = acts(DONE)
+    steps = leader(act=act)
+    for _ in range(10):
+        beat(steps, service)
+        eventually(lambda: not any(t.name.startswith("quiesce-emergency") for t in threading.enumerate()))
+        clock.advance(1)
+
+    assert len([record for record in caplog.records if "will be tried again" in record.getMessage()]) == 5
+    service.store.items.put("emergencies", {window.id: None})
+    beat(steps, service)
+    eventually(has(service, window, "act", StepStatus.DONE))
+
+
 def test_taking_over_keeps_what_was_found() -> None:
     """Attempts, times and what an unknown newer version noted belong to the incident, not to the runner."""
     known = EmergencyProgress(

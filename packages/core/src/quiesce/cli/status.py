@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from ..control import MaintenanceStatus
-from ..model import CountKey, EmergencyProgress, Mode, NoOpenWindowError, Outcome, QuiescenceReport
+from ..model import CountKey, EmergencyProgress, Mode, NoOpenWindowError, Outcome, QuiescenceReport, StoreError
 from ..web.documents import quiescence_document, status_document, window_document
 from .connection import Connection, connected
 from .describing import COLOURS, TITLES, describe_counts, step_line, window_lines
@@ -30,8 +29,12 @@ def status(connection: Connection) -> None:
         counts = _totals(current, service.blocked_counts()) if current.windows else {}
         steps = None
         if current.mode is Mode.EMERGENCY:
-            with contextlib.suppress(NoOpenWindowError):  # it has just ended
+            try:
                 steps = service.emergency.progress()
+            except NoOpenWindowError:
+                pass  # it has just ended
+            except StoreError as exc:
+                connection.terminal.warn(f"how far the steps of the emergency are is not known: {exc}")
         title = "No maintenance window is open" if current.mode is None else TITLES[current.mode]
         colour = "green" if current.mode is None else COLOURS[current.mode]
         store = f"{service.store.url} (service {service.settings.service_name}, revision {report.revision})"

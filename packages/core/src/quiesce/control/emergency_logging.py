@@ -54,8 +54,9 @@ class _Context(logging.Filter):
             self._windows[worker] = window
             if is_first:
                 logger.addFilter(self)
-                self._level_before = logger.level
-                logger.setLevel(LEVEL)
+                if logger.getEffectiveLevel() > LEVEL:
+                    self._level_before = logger.level
+                    logger.setLevel(LEVEL)
 
     def leave(self, worker: EmergencyLogging) -> None:
         with self._lock:

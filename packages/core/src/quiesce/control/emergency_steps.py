@@ -108,12 +108,15 @@ class _Run:
         self._runner = runner
         self._turns = {kind.name: _Turn() for kind in kinds}
         self._starter: threading.Thread | None = None
+        self._look_at = float("-inf")
         self._over = threading.Event()
         self._is_ended = False
 
     def look(self) -> None:
         """Start what is due; returns at once."""
-        if not _is_alive(self._starter) and any(map(self._is_due, self._turns.values())):
+        now = self._runtime.clock.monotonic()
+        if now >= self._look_at and not _is_alive(self._starter) and any(map(self._is_due, self._turns.values())):
+            self._look_at = now + _FIRST_PAUSE_SECONDS  # unless all goes well
             self._starter = self._start(self._begin)
 
     def leave(self, *, is_ended: bool) -> None:
@@ -143,6 +146,7 @@ class _Run:
                 turn.is_settled = True
             elif self._is_due(turn) and not self._over.is_set():
                 turn.thread = self._start(self._carry_out, kind, turn, name=f"-{kind.name}")
+        self._look_at = float("-inf")
 
     def _carry_out(self, kind: StepKind, turn: _Turn) -> None:
         turn.retry_at = self._runtime.clock.monotonic() + _FIRST_PAUSE_SECONDS  # unless all goes well
