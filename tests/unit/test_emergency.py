@@ -12,6 +12,7 @@ from quiesce import EnhancedMaintenanceModeService, NotRecoveredError
 from quiesce.control import emergency_standby
 from quiesce.control.emergency_acts import STEPS
 from quiesce.control.emergency_notes import note_progress, read_recoveries
+from quiesce.control.emergency_steps import EmergencySteps
 from quiesce.control.job_ledger import JobLedger
 from quiesce.model import (
     AmbiguousWindowError,
@@ -165,6 +166,28 @@ def test_a_caller_leaves_the_steps_to_a_worker_that_lives(
 
     assert progress.is_settled
     assert progress.runner.startswith("worker:")
+
+
+def test_a_caller_takes_the_steps_only_when_no_worker_lives(make_service: Any, sqlite_url: str) -> None:
+    """Neither before its patience is over, nor while a worker lives that has not come to it yet."""
+    worker, operator = make_service(sqlite_url, enabled=False), make_service(sqlite_url)
+    worker.start()  # it lives, and takes nothing up
+    window = operator.enable(reason="breach", mode="emergency", actor="a")
+    standby = emergency_standby.Standby(operator._runtime)
+    steps = EmergencySteps(operator._runtime)
+
+    def runner_after(waited_seconds: float) -> str:
+        assert standby._look(window.id, steps, waited_seconds=waited_seconds)
+        for thread in threading.enumerate():
+            if thread.name.startswith("quiesce-emergency"):
+                thread.join(20)
+        return str(operator.emergency.progress(window.id).runner)
+
+    assert runner_after(2e9) == ""
+    worker.stop()
+    assert runner_after(0) == ""
+    assert runner_after(2e9).startswith("command:")
+    steps.stop()
 
 
 def test_a_worker_that_begins_an_emergency_needs_no_standby(settled: Any) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quiesce.control.emergency_logging import EmergencyLogging
 from quiesce.logs import log_activated
-from quiesce.model import EffectiveMaintenance, MaintenanceWindow, Mode
+from quiesce.model import Acknowledgement, EffectiveMaintenance, Heartbeat, MaintenanceWindow, Mode
+from quiesce.stores.memory import MemoryStore
 from quiesce.testing import eventually
 from quiesce.testing.clock import NOON
 
@@ -69,6 +70,7 @@ def test_each_line_carries_the_emergency(lines: pytest.LogCaptureFixture, worker
     assert facts == [("w1", "breach")] * 4 + [(None, None)]
 
 
+@example("%s", "%s%d")
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_neither_reason_nor_id_forges_a_line(reason: str, id_: str) -> None:
     """The reason is anybody's who may open a window; a restored store may hold any id."""
@@ -131,20 +133,38 @@ def test_the_last_of_several_workers_in_a_process_puts_the_level_back(worker: Em
     assert logger.level == logging.WARNING
 
 
-def test_a_worker_has_raised_its_level_when_it_acknowledges(make_service: Any, sqlite_url: str) -> None:
-    """The step relies on it; and it is put back when the emergency is over, or the worker."""
+class WatchedStore(MemoryStore):
+    """Remembers the logger's level at each acknowledgement of a window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels: list[int] = []
+
+    def report(self, worker_id: str, acknowledgement: Acknowledgement, **further: Any) -> Heartbeat:
+        if acknowledgement.windows:
+            self.levels.append(logger.level)
+        return super().report(worker_id, acknowledgement, **further)
+
+
+def test_a_worker_has_raised_its_level_when_it_acknowledges(make_service: Any) -> None:
+    """The step relies on it."""
+    store = WatchedStore()
+    service = make_service(store=store)
+    service.start()
+
+    service.enable(reason="breach", mode="emergency", actor="a")
+
+    eventually(lambda: store.levels)
+    assert set(store.levels) == {logging.DEBUG}
+
+
+def test_the_level_is_put_back_with_the_emergency_or_the_worker(make_service: Any, sqlite_url: str) -> None:
+    """Whichever ends first."""
     service, operator = make_service(sqlite_url), make_service(sqlite_url)
     service.start()
 
-    def acknowledged(window_id: str) -> bool:
-        return any(
-            each.acknowledgement is not None and window_id in each.acknowledgement.windows
-            for each in operator.store.workers()
-        )
-
-    window = operator.enable(reason="breach", mode="emergency", actor="a")
-    eventually(lambda: acknowledged(window.id))
-    assert logger.level == logging.DEBUG
+    operator.enable(reason="breach", mode="emergency", actor="a")
+    eventually(lambda: logger.level == logging.DEBUG)
     operator.disable(actor="a")
     eventually(lambda: logger.level == logging.WARNING)
 

@@ -92,7 +92,7 @@ class Attempt:
             pause = min(2 * pause, longest)
         return found
 
-    def silent_workers(self, *, seconds: float = _ACKNOWLEDGED_WITHIN) -> tuple[int, tuple[str, ...]]:
+    def silent_workers(self) -> tuple[int, tuple[str, ...]]:
         """Wait for the workers to acknowledge the window; return how many are listed, and who has not, by name."""
         listed: list[WorkerReport] = []
 
@@ -100,7 +100,7 @@ class Attempt:
             listed[:] = listed_workers(self.runtime)
             return all(map(self.is_applied_by, listed))
 
-        self.until(have_all, seconds=seconds)
+        self.until(have_all, seconds=_ACKNOWLEDGED_WITHIN)
         return len(listed), tuple(worker_name(report) for report in listed if not self.is_applied_by(report))
 
     def is_applied_by(self, report: WorkerReport) -> bool:
@@ -156,7 +156,7 @@ def jobs(attempt: Attempt) -> Outcome:
         or plugins.implements("job_counts")
         or read_sources(runtime.store.items).expected
     )
-    _, silent = attempt.silent_workers(seconds=min(_ACKNOWLEDGED_WITHIN, max(grace.total_seconds(), 1.0)))
+    _, silent = attempt.silent_workers()
     tracked = _tracked(runtime)
     if not has_queues and not tracked and not silent:
         return Outcome(is_skipped=True, detail="there is no plugin for a job queue, and no tracked job runs")
