@@ -15,6 +15,7 @@ from . import (
     asgi,
     asgi_peers,
     cold_start,
+    emergency,
     heartbeats,
     memory,
     proving,
@@ -33,7 +34,7 @@ from .redis_server import private_redis
 from .report import Row, as_json, as_markdown, as_text, machine, versions
 from .stores import running_services
 
-PARTS = ("requests", "visibility", "proving", "heartbeats", "command", "memory", "rules", "sessions")
+PARTS = ("requests", "visibility", "proving", "heartbeats", "command", "memory", "rules", "sessions", "emergency")
 
 
 class Results:
@@ -96,6 +97,8 @@ def _measure(part: str, results: Results, *, folder: Path, redis_url: str, effor
         results.add(visibility.over_redis(folder, redis_url=redis_url, effort=effort))
     elif part == "proving":
         results.add(proving.measure(folder, redis_url=redis_url, effort=effort))
+    elif part == "emergency":
+        results.add(emergency.measure(folder, redis_url=redis_url, effort=effort))
     elif part == "heartbeats":
         results.add(heartbeats.measure(redis_url=redis_url, effort=effort))
     elif part == "command":

@@ -26,10 +26,14 @@ class MachineRedisStore(RedisStore):
         return self._machine_board_path
 
 
-def make_service(url: str, *, board_folder: Path | None = None) -> EnhancedMaintenanceModeService:
+def make_service(
+    url: str, *, board_folder: Path | None = None, service_name: str = "default"
+) -> EnhancedMaintenanceModeService:
     """Return a service on a store; with a folder it is on Redis, on the machine that this folder stands for."""
     store: Store | None = None if board_folder is None else MachineRedisStore(url, board_folder=board_folder)
-    return EnhancedMaintenanceModeService(Settings(store_url=url, disabled_plugins=ADAPTERS), store=store)
+    return EnhancedMaintenanceModeService(
+        Settings(store_url=url, service_name=service_name, disabled_plugins=ADAPTERS), store=store
+    )
 
 
 @contextmanager

@@ -23,6 +23,8 @@ COMMANDS = {
     "sessions list": [],
     "sessions end": ["--user", "bob"],
     "disable": [],
+    "emergency": ["Security incident", "--yes"],
+    "recover": ["--force"],
     "plugins": [],
 }
 OPERATIONS = frozenset({"in_flight", "refused", "bypassed", "would_block", "job_fates"})

@@ -222,6 +222,19 @@ def test_deployment(reader: Reader, serve_readme: Callable[[str, str], None], bl
     assert "Quiesced at revision" in waited.text
 
 
+def test_emergency_howto(reader: Reader, serve_readme: Callable[[str, str], None], blocks: Mapping[str, Any]) -> None:
+    """Every step is done, and the checklist is ok with a real application."""
+    serve_readme("flask", "gunicorn")
+
+    begun, status, looked, ended = reader.type_all(blocks["docs/how-to/handle-an-emergency.md"])
+
+    assert [answer.code for answer in (begun, status, looked, ended)] == [0, 0, 5, 0], begun.text + ended.text
+    assert "logging" in begun.text
+    assert "carried out by worker:" in status.text
+    assert "NOT OK  threat_resolved (your word)" in looked.text
+    assert "by its checklist" in ended.text
+
+
 def test_guard_howto(reader: Reader, blocks: Mapping[str, Any], write_files: Any) -> None:
     """The same path and method twice: only what the guard knows to be a payment is refused."""
     document = "docs/how-to/write-a-plugin.md"

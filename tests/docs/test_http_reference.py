@@ -86,7 +86,7 @@ def test_status_without_a_window_holds_the_documented_defaults(service: Enhanced
     assert [value for value in values if value not in (False, "normal", "", 0, [], None)] == []
 
 
-@pytest.mark.parametrize("command", ["enable", "disable", "extend"])
+@pytest.mark.parametrize("command", ["enable", "disable", "extend", "emergency", "recover"])
 def test_commands_take_the_documented_fields(page: str, service: EnhancedMaintenanceModeService, command: str) -> None:
     """The error about an unknown field lists the known ones; the page must list the same."""
     described = re.search(rf"^`{command}`: (.*?)\n\n", section(page, "Commands"), re.DOTALL | re.MULTILINE)
@@ -223,6 +223,19 @@ def status_rows(text: str) -> list[list[str]]:
     """The cells of every row that begins with a status."""
     lines = [line for line in text.splitlines() if re.match(r"\| \d", line)]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_emergencies_have_the_documented_members(page: str, service: EnhancedMaintenanceModeService) -> None:
+    """A console shows them in the worst hour."""
+    begun = answer(service, "POST", "/api/maintenance/emergency", {"reason": "breach", "proof": TOKEN})["emergency"]
+    ended = answer(service, "POST", "/api/maintenance/recover", {"force": True})
+
+    assert isinstance(begun, dict)
+    documents = {"emergency": begun, "step": begun["steps"][0], "recovery": ended["recovery"]}
+    for kind, document in {**documents, "check": ended["checks"][0]}.items():  # type: ignore[index]  # a list of them
+        described = re.search(rf"^An? {kind} has (.*?)\n\n", page, re.DOTALL | re.MULTILINE)
+        assert described is not None
+        assert re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", described[1])) == list(document)
 
 
 def test_refusal_has_the_documented_members(page: str, service: EnhancedMaintenanceModeService) -> None:

@@ -14,6 +14,7 @@ import pytest
 READ_ELSEWHERE = {
     ("docs/reference/settings.md", "toml"): "tests/unit/test_settings_reference.py loads it",
     ("docs/reference/cli.md", "json"): "test_cli_documents.py compares each with the command's own",
+    ("docs/how-to/handle-an-emergency.md", "text"): "test_emergency_lines.py has the same lines logged",
     ("docs/reference/cli.md", "text"): "test_cli_documents.py compares it with a real error",
 }
 OPERATED = frozenset({"quiesce", "curl", "gunicorn", "flask"})
@@ -21,6 +22,7 @@ OPERATED_IN = {
     "README.md",
     "docs/tutorial/first-window.md",
     "docs/how-to/deploy.md",
+    "docs/how-to/handle-an-emergency.md",
     "docs/how-to/let-testers-in.md",
     "docs/how-to/log-people-out.md",
     "docs/how-to/plan-a-window.md",

@@ -211,11 +211,27 @@ def test_full_state_takes_no_more_windows_and_still_ends_what_is_open(
     service.store.commit(a_full_state(clock), expected_revision=0, audit=[])
 
     with pytest.raises(InvalidValueError, match="too many windows"):
-        service.enable(reason="r", mode="emergency", actor="a")
+        service.enable(reason="r", actor="a", overlap=True)
 
     assert service.store.revision() == 1
     assert service.store.audit() == ()
     assert service.disable(actor="a")[0].id == "open"
+
+
+def test_full_state_takes_an_emergency_and_still_ends_what_is_open(
+    service: EnhancedMaintenanceModeService, clock: FakeClock
+) -> None:
+    """Nobody can tidy up first; and the room for ending windows is not what emergencies without end may fill."""
+    service.store.commit(a_full_state(clock), expected_revision=0, audit=[])
+
+    with pytest.raises(InvalidValueError, match="too many windows"):  # noqa: PT012 - which of them it is may vary
+        for _ in range(100):
+            service.enable(reason="x" * 1000, mode="emergency", actor="a", overlap=True)
+
+    state = service.store.load()
+    opened = [window for window in state.windows if window.mode == "emergency"]
+    assert opened
+    assert len(service.disable(end_all=True, actor="a")) == len(opened) + 1
 
 
 def test_windows_that_are_over_make_room_without_any_worker(

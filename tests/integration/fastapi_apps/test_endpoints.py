@@ -38,7 +38,7 @@ from quiesce.model import (
     WorkerInfo,
 )
 from quiesce.web.report_documents import report_document
-from quiesce_fastapi import init_app, models, report_models, window_models
+from quiesce_fastapi import emergency_models, init_app, models, report_models, window_models
 
 ANSWERS: dict[str, type[BaseModel]] = {
     "/api/maintenance/status": models.Status,
@@ -48,6 +48,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "/api/health/maintenance": models.Health,
     "/api/maintenance/quiescence": models.Quiescence,
     "/api/maintenance/events": window_models.Events,
+    "/api/maintenance/emergency": emergency_models.Emergency,
     "/api/maintenance/windows": window_models.Agenda,
     "/api/maintenance/windows/nightly": window_models.Planned,
     "/api/maintenance/windows/once": window_models.Planned,
@@ -115,6 +116,14 @@ class TestModels:
             assert status == 200
             assert_same(models.Changed, document)
             assert_same(window_models.Window, document["changed"][0])
+        for name, body, model, expected in (
+            ("emergency", json.dumps({"reason": "x", "proof": TOKEN}), emergency_models.BegunEmergency, 202),
+            ("recover", '{"check_only": true}', emergency_models.Recovered, 200),
+            ("recover", '{"force": true}', emergency_models.Recovered, 200),
+        ):
+            status, document = command(name, body)
+            assert status == expected
+            assert_same(model, document)
         status, document = command("enable", '{"reason": "", "oops": 1}')
         assert status == 400
         assert_same(models.Problem, document)
@@ -176,7 +185,9 @@ class TestModels:
         assert_same(report_models.Report, document)
         assert [name for name, value in document.items() if value == []] == []
 
-    @pytest.mark.parametrize("command", ["enable", "disable", "extend", "plan_window", "change_window"])
+    @pytest.mark.parametrize(
+        "command", ["enable", "disable", "extend", "plan_window", "change_window", "begin_emergency", "recover"]
+    )
     def test_a_command_takes_what_openapi_says(self, make_service: Any, drive: Any, command: str) -> None:
         """A client generated from the schema must be able to say all that can be said, and nothing else."""
         app = FastAPI()
@@ -207,7 +218,7 @@ class TestModels:
         }
         for route in routes:
             described = paths[route.path][route.method.lower()]
-            expected = {"201" if route.name == "plan_window" else "200", "503"}
+            expected = {{"plan_window": "201", "begin_emergency": "202"}.get(route.name, "200"), "503"}
             expected |= {"401", "403"} if route.needs_admin else set()
             expected |= {"404"} if route.path.endswith("{id}") else set()
             expected |= {"400", "409"} if route.method != "GET" else set()

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from quiesce import Route
 
-from . import job_models, models, report_models, window_models
+from . import emergency_models, job_models, models, report_models, window_models
 
 _ANSWERS: dict[str, type[BaseModel]] = {
     "status": models.Status,
@@ -32,6 +32,9 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "restore_jobs": job_models.Restored,
     "reports": report_models.Reports,
     "report": report_models.Report,
+    "begin_emergency": emergency_models.BegunEmergency,
+    "emergency": emergency_models.Emergency,
+    "recover": emergency_models.Recovered,
 }
 _BODIES: dict[str, type[BaseModel]] = {
     "enable": models.Enable,
@@ -42,6 +45,8 @@ _BODIES: dict[str, type[BaseModel]] = {
     "change_window": window_models.PlanChange,
     "stop_jobs": job_models.StopJobs,
     "restore_jobs": job_models.RestoreJobs,
+    "begin_emergency": emergency_models.BeginEmergency,
+    "recover": emergency_models.Recover,
 }
 _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
     "message": (
@@ -55,6 +60,7 @@ _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
     ),
     "jobs": (("window", "Only jobs that were ended for this window.", {"type": "string"}),),
     "reports": (("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),),
+    "emergency": (("window", "The emergency's id; left out: the one that began first.", {"type": "string"}),),
     "events": (
         ("after", "The id of an event; only those after it are told.", {"type": "string"}),
         ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
@@ -67,8 +73,8 @@ _ID = {
     "description": "Of a window or schedule.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}$"},
 }
-_CREATES = frozenset({"plan_window"})
-_NEEDS_PROOF = frozenset({"enable", "plan_window", "change_window"})
+_STATUS_CODES = {"plan_window": 201, "begin_emergency": 202}
+_NEEDS_PROOF = frozenset({"begin_emergency", "enable", "plan_window", "change_window"})
 """Where an emergency is opened or planned."""
 _MEDIA_TYPES = {"report": "text/markdown"}
 """What an endpoint answers besides JSON."""
@@ -88,7 +94,7 @@ def describe(route: Route) -> dict[str, Any]:
     return {
         "methods": [route.method],
         "name": f"maintenance_{route.name}",
-        "status_code": 201 if route.name in _CREATES else 200,
+        "status_code": _STATUS_CODES.get(route.name, 200),
         "summary": route.summary,
         "description": _ANSWERS[route.name].__doc__ or "",
         "tags": ["maintenance"],
@@ -106,7 +112,7 @@ def _problems(route: Route) -> dict[int | str, dict[str, Any]]:
         possible |= {400, 409}
     if route.name in _QUERIES:
         possible.add(400)
-    if _names_one(route):
+    if _names_one(route) or route.name == "emergency":
         possible.add(404)
     if route.name in _NEEDS_PROOF:
         possible.add(429)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from .documents import Document, ModeName
+from .emergency_models import RecoveryCheck
 from .window_models import NextWindow, SessionPolicyName, Window
 
 
@@ -228,3 +229,4 @@ class Problem(BaseModel):
     field: str | None = Field(None, description="What was not valid (400).")
     proof: Literal["code", "token"] | None = Field(None, description="The second proof that is asked for.")
     tries_left: int | None = Field(None, description="Wrong proofs before a silence (403).")
+    checks: list[RecoveryCheck] | None = Field(None, description="The checklist of an emergency's end (409).")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ..model import (
+    EmergencyStep,
     JobCounts,
     MaintenanceWindow,
     Mode,
@@ -103,6 +104,13 @@ def progress_line(report: QuiescenceReport, *, elapsed_seconds: float) -> str:
     elif report.obstacles:
         parts.append(report.obstacles[0])
     return "; ".join(parts)
+
+
+def step_line(step: EmergencyStep) -> str:
+    """Return how far a step of an emergency is."""
+    said = "; ".join(filter(None, (step.detail, *step.problems)))
+    again = f" (attempt {step.attempts})" if step.attempts > 1 and not step.is_settled else ""
+    return f"{step.name:<10} {step.status}{again}" + (f": {said}" if said else "")
 
 
 def describe_counts(counts: JobCounts) -> str:

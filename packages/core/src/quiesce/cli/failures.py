@@ -12,6 +12,7 @@ from ..model import (
     InvalidValueError,
     MissingExtraError,
     NotQuiescedError,
+    NotRecoveredError,
     PluginError,
     QuiesceError,
     SettingsError,
@@ -37,6 +38,7 @@ _KINDS: tuple[tuple[type[QuiesceError], str, int], ...] = (
     (StoreURLError, "store_url", EXIT_INVALID),
     (NotQuiescedError, "not_quiesced", EXIT_NOT_QUIESCED),
     (StoreError, "store", EXIT_STORE),
+    (NotRecoveredError, "not_recovered", EXIT_CONFLICT),
     (ConflictError, "conflict", EXIT_CONFLICT),
     (QuiesceError, "error", EXIT_UNFORESEEN),
 )

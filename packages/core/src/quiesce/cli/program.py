@@ -19,6 +19,7 @@ from .terminal import JSON_OPTION, Terminal
 # stands the name of its function, where that is not the command's.
 _COMMANDS = {
     "disable": "windows",
+    "emergency": "emergency",
     "enable": "windows",
     "explain": "explain",
     "extend": "windows",
@@ -26,6 +27,7 @@ _COMMANDS = {
     "operator": "operators.operator",
     "pass": "passes.passes",
     "plugins": "plugins",
+    "recover": "recover",
     "report": "report",
     "run": "run",
     "schedule": "schedule",

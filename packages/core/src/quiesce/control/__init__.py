@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .emergency import EmergencyMaintenanceHandler
     from .plan_fields import PlanFields
     from .schedule import Agenda, MaintenanceSchedule
     from .service import EnhancedMaintenanceModeService
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agenda",
+    "EmergencyMaintenanceHandler",
     "EnhancedMaintenanceModeService",
     "MaintenanceSchedule",
     "MaintenanceSessionManager",
@@ -23,6 +25,7 @@ __all__ = [
 
 _ROOMS = {
     "Agenda": ".schedule",
+    "EmergencyMaintenanceHandler": ".emergency",
     "EnhancedMaintenanceModeService": ".service",
     "MaintenanceSchedule": ".schedule",
     "MaintenanceSessionManager": ".sessions",

@@ -160,7 +160,9 @@ def _recovery_members(recovery: EmergencyRecovery) -> Mapping[str, Any]:
 
 def _decode_recoveries(window_id: str, body: bytes) -> tuple[EmergencyRecovery, ...]:
     try:
-        raw = json.loads(body)
+        tries = json.loads(body)
+        if not isinstance(tries, list):
+            raise TypeError(f"a {type(tries).__name__}")  # caught with all else that is wrong
         return tuple(
             EmergencyRecovery(
                 window_id=window_id,
@@ -173,7 +175,7 @@ def _decode_recoveries(window_id: str, body: bytes) -> tuple[EmergencyRecovery, 
                 was_ended=bool(each["was_ended"]),
                 was_forced=bool(each["was_forced"]),
             )
-            for each in (raw[i] for i in range(len(raw)))
+            for each in tries
         )
     except _UNREADABLE as exc:
         raise StoreCorruptError(f"stored checks of an emergency cannot be read: {exc!r:.200}") from exc

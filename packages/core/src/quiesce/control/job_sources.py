@@ -114,10 +114,11 @@ def _obstacles(plugin: str, answer: JobAnswer | None, needed: frozenset[str]) ->
         return [f"{plugin}: {answer.problem}"]
     if missing := sorted(needed - answer.held_for):
         return [f"{plugin}: new jobs are not held back yet for window {', '.join(missing)}"]
-    return [why for counts in answer.counts if (why := _not_quiet(counts))]
+    return [why for counts in answer.counts if (why := describe_unquiet(counts))]
 
 
-def _not_quiet(counts: JobCounts) -> str:
+def describe_unquiet(counts: JobCounts) -> str:
+    """Return why a source is not quiet; empty: it is."""
     if counts.is_quiet:
         return ""
     detail = f" ({counts.detail})" if counts.detail else ""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..gate import is_gone, this_machine
-from ..model import QuiescenceReport, StoreError
+from ..model import QuiescenceReport, StoreError, WorkerReport
 from .job_sources import read_sources
 from .quiescence import judge_quiescence
 
@@ -21,13 +21,7 @@ def prove(runtime: Runtime, *, expected_workers: int) -> QuiescenceReport:
     """Return the verdict of now, after mending what an operator who died halfway may have left behind."""
     state = runtime.committer.load()  # before the workers are listed: see protocol rule 4
     runtime.committer.publish(state)
-    machine = this_machine()
-    workers = []
-    for report in runtime.store.workers():
-        if is_gone(report.worker, machine=machine):
-            runtime.store.deregister(report.worker.id)
-        else:
-            workers.append(report)
+    workers = listed_workers(runtime)
     job_sources = read_sources(runtime.store.items)
     return judge_quiescence(
         state,
@@ -38,6 +32,22 @@ def prove(runtime: Runtime, *, expected_workers: int) -> QuiescenceReport:
         expected_workers=expected_workers,
         job_sources=job_sources,
     )
+
+
+def listed_workers(runtime: Runtime) -> list[WorkerReport]:
+    """Return the reports of the workers, after taking off the list whoever is known to be gone.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    machine = this_machine()
+    workers = []
+    for report in runtime.store.workers():
+        if is_gone(report.worker, machine=machine):
+            runtime.store.deregister(report.worker.id)
+        else:
+            workers.append(report)
+    return workers
 
 
 def wait_for_proof(runtime: Runtime, *, timeout: timedelta, expected_workers: int) -> QuiescenceReport:

@@ -59,9 +59,9 @@ def judge_quiescence(
         problem = _unconfirmed_because(report, state.revision, windows)
         if problem is not None:
             unconfirmed.append(report.worker.id)
-            obstacles.append(f"{_name(report)} is unconfirmed: {problem}")
+            obstacles.append(f"{worker_name(report)} is unconfirmed: {problem}")
         elif running := _still_running(report):
-            obstacles.append(f"{_name(report)} still runs {running}")
+            obstacles.append(f"{worker_name(report)} still runs {running}")
         else:
             confirmed.append(report.worker.id)
     if len(confirmed) < expected_workers:
@@ -114,5 +114,6 @@ def _still_running(report: WorkerReport) -> str:
     )
 
 
-def _name(report: WorkerReport) -> str:
+def worker_name(report: WorkerReport) -> str:
+    """Return a worker by its id, process and host."""
     return f"worker {report.worker.id} (pid {report.worker.pid} on {report.worker.host})"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..gate import Agent, Gate, MaintenanceOperationClassifier
     from ..gate.pass_signing import PassSigner
     from ..plugins import PluginManager
+    from .emergency_standby import Standby
     from .worker import Worker
 
 _CLASSIFYING = ("classify_operation", "operation_types")
@@ -46,6 +47,8 @@ class Runtime:
         self._worker: Worker | None = None
         self.count_jobs: Callable[[], Mapping[str, int]] = dict
         """Says which tracked jobs this process runs."""
+        self.standby: Standby | None = None
+        """What carries out the steps of emergencies that were begun here, if no worker does."""
         self._board: Board | None = None
         self._board_problem = ""
         self.store = store or open_store(
@@ -147,6 +150,8 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the agent and release the store."""
+        if self.standby is not None:
+            self.standby.stop()
         if self._worker is not None:
             self._worker.stop()
         self.store.close()

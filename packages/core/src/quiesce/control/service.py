@@ -34,6 +34,7 @@ from .validation import (
 from .window_changes import enabled, ended, extended, noted_quiesced
 
 if TYPE_CHECKING:
+    from .emergency import EmergencyMaintenanceHandler
     from .holding import HeldWindow
 
 
@@ -110,8 +111,16 @@ class EnhancedMaintenanceModeService(ServiceQuestions):
             actor=command.owner,
             source=source,
             adds=True,
+            is_urgent=checked_mode is Mode.EMERGENCY,
         )
         return _named(state, [command.window_id])[0]
+
+    @property
+    def emergency(self) -> EmergencyMaintenanceHandler:
+        """Begins emergencies, tells how far their steps are, and ends them by their checklist."""
+        from .emergency import EmergencyMaintenanceHandler  # noqa: PLC0415 - few commands are about an emergency
+
+        return EmergencyMaintenanceHandler(self._runtime, writer=self._writer, enable=self.enable)
 
     def hold(
         self,

@@ -78,6 +78,15 @@ class SessionIndex:
         """Return how many sessions are kept, ended ones included."""
         return sum(self._items.count(each.name) for each in SESSIONS)
 
+    def count_ended(self, epoch: SessionEpoch, *, now: datetime) -> int | None:
+        """Return about how many of the kept sessions were over with this epoch; ``None``: not known."""
+        users = SESSIONS[0].name
+        kept = self._items.count(users)
+        if epoch.valid_after is None or not (kept or self.is_tracked()):
+            return None
+        since = max((now - epoch.valid_after).total_seconds(), 0.0)
+        return max(kept - self._items.count(users, within_seconds=since), 0)
+
     def is_tracked(self) -> bool:
         """Whether a worker has told of activity in the last minute."""
         return bool(self._items.count(TRACKERS, within_seconds=_TRACKED_SECONDS))

@@ -30,6 +30,11 @@ def check_reason(reason: object) -> str:
     return _check_text("reason", reason, longest=LONGEST_REASON)
 
 
+def check_resolution(text: object) -> str:
+    """Return what was done about a threat without surrounding blanks: up to 1,000 printable characters; or nothing."""
+    return "" if text == "" else _check_text("threat_resolved", text, longest=LONGEST_REASON)
+
+
 def check_actor(actor: object, *, field: str = "actor") -> str:
     """Return the name of who acts, or of whose a window is: 1 to 200 printable characters."""
     return _check_text(field, actor, longest=200)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ..model import EventKind, MaintenanceState, MaintenanceWindow
+from ..model import EventKind, MaintenanceState, MaintenanceWindow, Mode
 from .commands import EnableCommand, choose_open, extend_window, open_window, with_windows, without_windows
 from .journal import Journal, describe_opening
 from .lifecycle import forgettable
@@ -28,12 +28,22 @@ def enabled(
 
 
 def ended(
-    state: MaintenanceState, *, window_id: str | None, end_all: bool, now: datetime, journal: Journal
+    state: MaintenanceState,
+    *,
+    window_id: str | None,
+    end_all: bool,
+    now: datetime,
+    journal: Journal,
+    by_checklist: str = "",
 ) -> tuple[MaintenanceState, list[str]]:
-    """End the window named, or the only one, or all; return the state and the ids of what was ended."""
+    """End the window named, or the only one, or all; return the state and the ids of what was ended.
+
+    ``by_checklist`` says how the checklist at the end of an emergency came out; empty: nobody went through it.
+    """
     windows = choose_open(state, now=now, window_id=window_id, choose_all=end_all)
     for window in windows:
-        journal.tell(EventKind.ENDED, window)
+        unchecked = "without its checklist" if window.mode is Mode.EMERGENCY else ""
+        journal.tell(EventKind.ENDED, window, detail=by_checklist or unchecked)
     changed = [replace(window, ended_at=now, raised=window.raised | {EventKind.ENDED}) for window in windows]
     return with_windows(state, changed), [window.id for window in windows]
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..gate import Agent, Board, Gate, Policy
 from ..model import EffectiveMaintenance
+from .emergency_logging import EmergencyLogging
+from .emergency_steps import EmergencySteps
 from .job_queues import JobQueues
 from .lifecycle import Lifecycle
 from .proof import prove
@@ -68,6 +70,10 @@ class Worker:
             hook_timeout_seconds=settings.hook_timeout.total_seconds(),
             is_enforcing=settings.enabled,
         )
+        self._emergency = EmergencySteps(runtime)
+        self._logging = EmergencyLogging()
+        if settings.enabled:
+            self.agent.on_apply = self._logging.hear
         self.agent.on_lead = self._lead
         self.agent.listeners.add(self._look_at_news)
         self.agent.count_jobs = runtime.count_jobs
@@ -77,17 +83,26 @@ class Worker:
         self._lifecycle.stop()
         self._sessions.stop()
         self._job_queues.stop()
+        self._emergency.stop()
         self.agent.stop()
+        self._logging.stop()
 
     def _look_at_news(self, _: EffectiveMaintenance) -> None:
-        """Ask the job queues at once, not only at the next heartbeat: a proof waits for their answer."""
+        """Begin at once, not only at the next heartbeat: a proof waits for the queues, people for an emergency's steps."""
         if self._clock.monotonic() < self.agent.leads_until:
-            self._job_queues.step(self.gate.snapshot.state)
+            self._begin_what_is_urgent()
+
+    def _begin_what_is_urgent(self) -> None:
+        registered = self.agent.worker
+        if registered is not None:
+            state = self.gate.snapshot.state
+            self._job_queues.step(state)
+            self._emergency.step(state, actor=f"worker:{registered.id}")
 
     def _lead(self) -> None:
+        self._begin_what_is_urgent()
         registered = self.agent.worker
         if registered is not None:
             state, actor = self.gate.snapshot.state, f"worker:{registered.id}"
-            self._job_queues.step(state)
             self._lifecycle.step(state, actor=actor)
             self._sessions.step(state, actor=actor)

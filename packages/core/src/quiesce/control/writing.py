@@ -23,7 +23,9 @@ class CommandWriter:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def commit(self, change: CommandChange, *, actor: str, source: str, adds: bool = False) -> MaintenanceState:
+    def commit(
+        self, change: CommandChange, *, actor: str, source: str, adds: bool = False, is_urgent: bool = False
+    ) -> MaintenanceState:
         """Commit the change and the events that are due; return the state that holds then.
 
         Args:
@@ -31,6 +33,7 @@ class CommandWriter:
             actor: who asks.
             source: through what.
             adds: whether it makes the state larger, for which there must be room.
+            is_urgent: whether it may take half of the room that is kept for ending what is open.
 
         Raises:
             QuiesceError: whatever ``change`` raises; nothing was written then.
@@ -44,7 +47,8 @@ class CommandWriter:
             changed = change(current, now, journal)
             return None if changed is state else (replace(changed, revision=state.revision + 1), journal)
 
-        state = self._runtime.committer.commit(change_what_is_due, spare_bytes=SPARE_BYTES if adds else 0)
+        spare_bytes = SPARE_BYTES // 2 if is_urgent else SPARE_BYTES
+        state = self._runtime.committer.commit(change_what_is_due, spare_bytes=spare_bytes if adds else 0)
         agent = self._runtime.agent
         if agent is not None:
             self._runtime.gate.adopt(state)

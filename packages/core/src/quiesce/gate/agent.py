@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..clock import Clock
-from ..model import Acknowledgement, Heartbeat, StoreError, UnknownWorkerError, WorkerInfo
+from ..model import Acknowledgement, EffectiveMaintenance, Heartbeat, StoreError, UnknownWorkerError, WorkerInfo
 from ..stores.base import Change, Store
 from . import pulse
 from .board_keeping import BoardKeeper
@@ -46,6 +46,8 @@ class Agent:
         """Called once a heartbeat in the one worker that leads; must return at once."""
         self.count_jobs: Callable[[], Mapping[str, int]] = dict
         """Says which jobs this process runs; must return at once."""
+        self.on_apply: Callable[[EffectiveMaintenance], object] = lambda _: None
+        """Called with what is in force, before that is acknowledged; must return at once, and never raises."""
         self.on_turn: Callable[[], None] = lambda: None
         """Called after every turn, on this thread; must end soon, and never raises."""
         self.on_stop: Callable[[], None] = lambda: None
@@ -198,6 +200,7 @@ class Agent:
 
     def _acknowledge(self) -> Acknowledgement:
         self._looked_at = self._gate.renew()  # before the count: what comes between is looked at in the next turn
+        self.on_apply(self._looked_at.effective)
         return replace(self._gate.acknowledge(), jobs=self.count_jobs())
 
     @property

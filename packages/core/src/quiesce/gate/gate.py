@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
+from functools import partial
 
 from ..clock import Clock, monotonic_reading
 from ..model import (
@@ -14,8 +15,8 @@ from ..model import (
     MaintenanceState,
     OperationType,
     Outcome,
-    RequestInFlight,
 )
+from .acknowledging import Entry, count_in_flight
 from .board import Board
 from .classifier import MaintenanceOperationClassifier
 from .passes import PassReader
@@ -46,7 +47,7 @@ class Gate:
         self._has_guards = False
         # Neither is made anew after a fork: what a child inherits ends entries by number, and must not hit its own.
         self._tokens = itertools.count(1)
-        self._in_flight: dict[int, tuple[float, str, str, bool]] = {}
+        self._in_flight: dict[int, Entry] = {}
         self.pop: Callable[[int, None], object] = self._in_flight.pop
         """``leave`` for the hot path, called with ``(token, None)``: the table's own method, which needs no frame."""
         self._start_afresh()
@@ -162,7 +163,7 @@ class Gate:
         return self._is_stale
 
     @property
-    def in_flight(self) -> Mapping[int, tuple[float, str, str, bool]]:
+    def in_flight(self) -> Mapping[int, Entry]:
         """The live entries by token: start (monotonic), method, path, bypass."""
         return self._in_flight
 
@@ -245,28 +246,13 @@ class Gate:
     def acknowledge(self) -> Acknowledgement:
         """Renew, then count what is in flight and refused under what was renewed (protocol rule 3)."""
         snapshot = self.renew()
-        enforced = snapshot.effective.enforced
-        if not enforced or not self.policy.is_enabled:
-            return Acknowledgement(snapshot.revision, is_stale=self._is_stale)
-        counts: dict[str, int] = {}
-        bypassing = 0
-        oldest: tuple[float, str, str, bool] | None = None
-        for entry in self._entries():
-            if entry[3]:
-                bypassing += 1
-                continue
-            decision = self._decide(snapshot, entry[1], entry[2])
-            if decision.is_allowed:
-                continue
-            counts[decision.operation.name] = counts.get(decision.operation.name, 0) + 1
-            if oldest is None or entry[0] < oldest[0]:
-                oldest = entry
-        return Acknowledgement(
-            revision=snapshot.revision,
-            windows=frozenset(window.id for window in enforced),
-            in_flight=counts,
-            bypassing=bypassing,
-            oldest=None if oldest is None else RequestInFlight(oldest[1], oldest[2], self._monotonic() - oldest[0]),
+        if not snapshot.effective.enforced or not self.policy.is_enabled:
+            return Acknowledgement(snapshot.revision, is_stale=self._is_stale, websockets=0)
+        return count_in_flight(
+            self._entries(),
+            snapshot,
+            decide=partial(self._decide, snapshot),
+            now=self._monotonic(),
             is_stale=self._is_stale,
         )
 
@@ -274,7 +260,7 @@ class Gate:
         """Begin anew in a forked child: nothing is in flight here, and no lease was given to this process."""
         self._start_afresh()
 
-    def _entries(self) -> list[tuple[float, str, str, bool]]:
+    def _entries(self) -> list[Entry]:
         while True:
             try:
                 return list(self._in_flight.values())

@@ -109,6 +109,7 @@ def encode_acknowledgement(acknowledgement: Acknowledgement) -> bytes:
             "oldest": None if oldest is None else [oldest.method, oldest.path, oldest.age],
             "is_stale": acknowledgement.is_stale,
             "jobs": dict(acknowledgement.jobs),
+            "websockets": acknowledgement.websockets,
         }
     )
 
@@ -125,6 +126,7 @@ def decode_acknowledgement(data: bytes | str) -> Acknowledgement:
             oldest=None if raw["oldest"] is None else RequestInFlight(*raw["oldest"]),
             is_stale=bool(raw["is_stale"]),
             jobs={str(kind): int(count) for kind, count in raw["jobs"].items()},
+            websockets=None if raw.get("websockets") is None else int(raw["websockets"]),
         )
 
     return _decode("acknowledgement", data, build)

@@ -13,6 +13,7 @@ QuiesceError
 │   ├── NoSuchWindowError       there is no window or schedule of this id
 │   ├── NoSuchPassError         no bypass pass of this name or id is good for anything
 │   ├── NoSuchOperatorError     no operator of this name is enrolled
+│   ├── NotRecoveredError       a line of the checklist at the end of an emergency is not ok
 │   └── AmbiguousWindowError    several windows are open and none was named
 ├── OperationRefusedError       maintenance refuses this operation
 ├── NotQuiescedError            the system was not quiet in time
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .decisions import Decision
+    from .emergency import RecoveryCheck
     from .workers import QuiescenceReport
 
 
@@ -121,6 +123,16 @@ class NoSuchOperatorError(ConflictError):
     def __init__(self, name: str) -> None:
         super().__init__(f"no operator {name!r:.80} is enrolled")
         self.name = name
+
+
+class NotRecoveredError(ConflictError):
+    """Raised when an emergency is not ended because a line of its checklist is not ok; carries every line."""
+
+    def __init__(self, window_id: str, checks: Sequence[RecoveryCheck]) -> None:
+        open_lines = "; ".join(f"{check.name}: {check.detail}" for check in checks if not check.is_ok)
+        super().__init__(f"emergency {window_id} goes on: {open_lines}")
+        self.window_id = window_id
+        self.checks = tuple(checks)
 
 
 class IdTakenError(ConflictError):

@@ -55,6 +55,7 @@ class Acknowledgement:
         oldest: the oldest of ``in_flight``.
         is_stale: whether the process has lost touch with the store.
         jobs: tracked jobs that run, by kind.
+        websockets: open WebSockets among ``in_flight`` that an emergency refuses; ``None``: not told.
     """
 
     revision: int
@@ -64,6 +65,7 @@ class Acknowledgement:
     oldest: RequestInFlight | None = None
     is_stale: bool = False
     jobs: Mapping[str, int] = field(default_factory=dict)
+    websockets: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .adapter_decisions import DecisionContract
+from .adapter_emergency import EmergencyContract
 from .adapter_endpoints import EndpointContract
 from .adapter_entries import EntryContract
 from .adapter_hostile import HostileContract
@@ -19,6 +20,7 @@ class AdapterContract(
     EntryContract,
     EndpointContract,
     WindowContract,
+    EmergencyContract,
     PlanFaultContract,
     HostileContract,
     PassContract,

@@ -40,6 +40,7 @@ ACKNOWLEDGEMENT = Acknowledgement(
     bypassing=1,
     oldest=RequestInFlight("POST", "/jobs/\udcff", 1.5),
     is_stale=True,
+    websockets=1,
 )
 
 

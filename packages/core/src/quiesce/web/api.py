@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..control import EnhancedMaintenanceModeService
-from ..model import ConflictError, InvalidValueError, NoSuchWindowError, StoreError
+from ..model import ConflictError, InvalidValueError, NoSuchWindowError, NotRecoveredError, StoreError
 from .command_endpoints import CommandEndpoints
+from .emergency_documents import checks_document
+from .emergency_endpoints import EmergencyEndpoints
 from .exchange import ApiRequest, ApiResponse, problem
 from .job_endpoints import JobEndpoints
 from .pass_endpoints import PassEndpoints
@@ -32,6 +34,7 @@ class MaintenanceStatusAPI:
             PassEndpoints(service),
             SessionEndpoints(service),
             JobEndpoints(service),
+            EmergencyEndpoints(service),
             ReportEndpoints(service),
         )
         self._table = RoutingTable(endpoint for room in rooms for endpoint in room.endpoints())
@@ -84,6 +87,8 @@ def _describe_error(error: InvalidValueError | ConflictError | StoreError, *, ne
         return problem(400, "Invalid request", str(error), field=error.field)
     if isinstance(error, NoSuchWindowError):
         return problem(404, "Not found", str(error))
+    if isinstance(error, NotRecoveredError):
+        return problem(409, "Conflict", str(error), checks=checks_document(error.checks))
     if isinstance(error, ConflictError):
         return problem(409, "Conflict", str(error))
     # Only administrators learn where the store lies.
