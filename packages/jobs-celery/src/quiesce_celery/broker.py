@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
-from redis import Redis
+from redis import ConnectionError, Redis  # noqa: A004 - no other is meant here
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from quiesce import QuiesceError
 
@@ -48,7 +50,10 @@ class Broker:
         if transport.driver_type != "redis":
             raise NoRedisBrokerError(f"Celery's broker is {transport.driver_type!r:.40}; only Redis can be held")
         channel = transport.create_channel(transport)
-        return cls(Redis(connection_pool=channel.pool), channel, app)
+        # Once more at once: Redis, or something on the way, closes connections that were idle. Every script may be repeated.
+        once_more = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
+        channel.pool.connection_kwargs["retry"] = once_more
+        return cls(Redis(connection_pool=channel.pool, retry=once_more), channel, app)
 
     def theirs(self, name: str) -> str:
         """Return the key of something of Celery's, with the prefix that it may be configured to have."""

@@ -55,16 +55,15 @@ def broker_of(app: Celery) -> Broker:
 
 
 def _find(name: str) -> Celery:
-    """Import the application as ``celery -A`` does."""
+    """Import the application as ``celery -A`` does; its module may well call ``init_app``."""
     from celery.app.utils import find_app  # noqa: PLC0415 - few processes import an application
 
-    with _lock:
-        if name not in _found:
-            try:
-                found = find_app(name)
-            except Exception as exc:  # the application's module is run here
-                raise SettingsError([f"MAINTENANCE_CELERY_APP: {name!r} cannot be imported: {exc!r:.200}"]) from exc
-            if not isinstance(found, Celery):
-                raise SettingsError([f"MAINTENANCE_CELERY_APP: {name!r} is no Celery application"])
-            _found[name] = found
-        return _found[name]
+    if name not in _found:
+        try:
+            found = find_app(name)
+        except Exception as exc:  # the application's module is run here
+            raise SettingsError([f"MAINTENANCE_CELERY_APP: {name!r} cannot be imported: {exc!r:.200}"]) from exc
+        if not isinstance(found, Celery):
+            raise SettingsError([f"MAINTENANCE_CELERY_APP: {name!r} is no Celery application"])
+        _found[name] = found
+    return _found[name]

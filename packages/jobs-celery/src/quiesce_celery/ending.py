@@ -25,7 +25,8 @@ _ORDER = (JobFate.FINISHED, JobFate.RUNNING, JobFate.STOPPED, JobFate.TERMINATED
 def stop(broker: Broker, request: JobStop) -> list[JobRecord]:
     """Return a record for each task that ran, after ending it; may be repeated for the same window."""
     key = broker.ours("ended", request.window_id)
-    _note(broker, key, look(broker).runs)  # before anybody is asked: whoever ends at once would stand in no ledger
+    seen = look(broker)
+    _note(broker, key, (*seen.runs, *seen.lost))  # before anybody is asked: whoever ends at once would stand in no ledger
     broker.redis.set(broker.ours("stopping"), request.window_id, ex=int(request.grace_seconds) + _MARGIN_SECONDS)
     until = time.monotonic() + request.grace_seconds
     while _running(broker, key) and time.monotonic() < until:
@@ -50,15 +51,15 @@ def _note(broker: Broker, key: str, runs: Iterable[Run]) -> None:
 
 def _running(broker: Broker, key: str) -> tuple[Run, ...]:
     """Write down which tasks run, and return them."""
-    runs = look(broker).runs
-    _note(broker, key, runs)
-    return runs
+    seen = look(broker)
+    _note(broker, key, (*seen.runs, *seen.lost))
+    return seen.runs
 
 
 def _killable(broker: Broker, key: str) -> list[Run]:
     """Return those whose workers are heard of and can kill them."""
     seen = look(broker)
-    _note(broker, key, seen.runs)
+    _note(broker, key, (*seen.runs, *seen.lost))
     heard = {worker.incarnation for worker in seen.workers}
     return [run for run in seen.runs if run.pool in KILLING_POOLS and run.incarnation in heard]
 

@@ -25,4 +25,4 @@ def close(broker: Broker) -> None:
 
 def open_(broker: Broker) -> None:
     """Let go; may be repeated."""
-    broker.redis.delete(*(broker.ours(name) for name in ("held", "stopping", "asked")))
+    broker.redis.delete(*(broker.ours(name) for name in ("held", "stopping", "asked", "lost")))

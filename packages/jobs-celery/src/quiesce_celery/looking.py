@@ -25,6 +25,7 @@ class Seen:
         strangers: workers that listen to Celery and tell nothing to Quiesce.
         listed: the names that Celery itself lists.
         runs: what runs, but for processes that are known to be gone.
+        lost: what ran in those, since work is held back.
         unacknowledged: messages that were fetched and are not acknowledged.
     """
 
@@ -34,6 +35,7 @@ class Seen:
     strangers: int
     listed: frozenset[str]
     runs: tuple[Run, ...]
+    lost: tuple[Run, ...]
     unacknowledged: int
 
 
@@ -47,11 +49,12 @@ def look(broker: Broker) -> Seen:
         pipeline.hgetall(broker.ours("workers"))
         pipeline.hgetall(broker.ours("seen"))
         pipeline.hvals(broker.ours("running"))
+        pipeline.hvals(broker.ours("lost"))
         pipeline.hlen(broker.theirs(broker.channel.unacked_key))
         pipeline.smembers(binding)
         pipeline.publish(topic, nobody)
         found: list[Any] = pipeline.execute()
-    (now, _), held, said, seen, running, unacknowledged, bound, listening = found
+    (now, _), held, said, seen, running, reaped, unacknowledged, bound, listening = found
     reports = [Report.decode(body) for body in said.values()]
     ages = {report.incarnation: now - int(seen.get(report.incarnation.encode(), 0)) for report in reports}
     gone_after = Settings.load().worker_gone_after.total_seconds()
@@ -61,8 +64,9 @@ def look(broker: Broker) -> Seen:
         for each in reports
         if SILENT_SECONDS < ages[each.incarnation] <= gone_after and not each.is_gone
     )
-    lost = {each.incarnation for each in reports if ages[each.incarnation] > gone_after}
+    forgotten = {each.incarnation for each in reports if ages[each.incarnation] > gone_after}
     runs = [Run.decode(body) for body in running]
+    lost = [run for run in runs if run.incarnation in forgotten or run.is_gone]
     return Seen(
         hold=held.decode() if held else "",
         workers=workers,
@@ -70,7 +74,8 @@ def look(broker: Broker) -> Seen:
         # A stopped worker listens still, so that it is not taken for a stranger.
         strangers=max(listening - sum(1 for each in (*workers, *silent) if each.is_listening), 0),
         listed=frozenset(_node(each) for each in bound),
-        runs=tuple(run for run in runs if run.incarnation not in lost and not run.is_gone),
+        runs=tuple(run for run in runs if run not in lost),
+        lost=(*lost, *(Run.decode(body) for body in reaped)),
         unacknowledged=unacknowledged,
     )
 

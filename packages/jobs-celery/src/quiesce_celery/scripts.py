@@ -1,7 +1,7 @@
 """What happens in Redis in one step, or not at all: Lua scripts over the keys of one broker.
 
 ``running`` holds the runs, ``bodies`` the message that would put each back, ``dead`` the messages that must not run again,
-``killing`` the runs whose processes are about to be killed.
+``killing`` the runs whose processes are about to be killed. Each may be repeated when its answer was lost.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ return 'runs'
 _END = """
 local running, bodies, held, killing, outcome, dead, again = unpack(KEYS)
 local run, state, kept, list = unpack(ARGV)
-if redis.call('HDEL', running, run) == 0 then return 'unknown' end
 local doomed = redis.call('HEXISTS', killing, run) == 1
+if redis.call('HDEL', running, run) == 0 then return doomed and 'doomed' or 'unknown' end
 if doomed or redis.call('EXISTS', held) == 1 then
   redis.call('SET', outcome, state, 'EX', kept)
   if state ~= 'REJECTED' then redis.call('SET', dead, state, 'EX', kept) end
@@ -51,6 +51,7 @@ local running, bodies, killing, outcome, dead, again = unpack(KEYS)
 local run, kept, list = unpack(ARGV)
 if redis.call('HEXISTS', running, run) == 0 then return 0 end
 redis.call('HSET', killing, run, 1)
+redis.call('EXPIRE', killing, kept)
 redis.call('SET', outcome, 'killed', 'EX', kept)
 redis.call('SET', dead, 'killed', 'EX', kept)
 local body = redis.call('HGET', bodies, run)
@@ -62,9 +63,15 @@ return 1
 """
 
 _REAP = """
-local running, bodies, killing, asked, outcome = unpack(KEYS)
+local running, bodies, killing, asked, outcome, held, lost = unpack(KEYS)
 local run, kept = unpack(ARGV)
-if redis.call('HDEL', running, run) == 0 then return 0 end
+local note = redis.call('HGET', running, run)
+if not note then return 0 end
+if redis.call('EXISTS', held) == 1 then
+  redis.call('HSET', lost, run, note)
+  redis.call('EXPIRE', lost, kept)
+end
+redis.call('HDEL', running, run)
 redis.call('HDEL', bodies, run)
 redis.call('HDEL', killing, run)
 redis.call('HDEL', asked, run)
@@ -124,9 +131,10 @@ class Scripts:
         return bool(self._claim([*keys, *self._after(run)], [run.key, KEPT_SECONDS, run.list]))
 
     def reap(self, run: Run) -> bool:
-        """Take out a run whose process has ended without a word."""
+        """Take out a run whose process has ended without a word; under a hold it is kept for the ledger."""
         keys = [self._ours(name) for name in ("running", "bodies", "killing", "asked")]
-        return bool(self._reap([*keys, self._ours("outcome", run.key)], [run.key, KEPT_SECONDS]))
+        keys += [self._ours("outcome", run.key), self._ours("held"), self._ours("lost")]
+        return bool(self._reap(keys, [run.key, KEPT_SECONDS]))
 
     def restore(self, id_: str) -> str:
         """Put a message back under this id; ``now``, ``before``, or ``unknown``: there is none."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from celery import bootsteps, signals
+from redis import RedisError
 
 from .agent import WorkerAgent
+from .connecting import broker_of
 from .entering import end, guard_tasks
 from .notes import KNOWN_POOLS
 
@@ -17,7 +20,8 @@ _UID = "quiesce"
 class WorkerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
     """Puts the door in place before the pool's processes are forked, and runs the agent."""
 
-    requires = ("celery.worker.components:Timer",)
+    # The agent is a thread, so it begins when the pool has forked.
+    requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: Any, **_: Any) -> None:
         guard_tasks(list(worker.app.tasks.values()))
@@ -28,6 +32,8 @@ class WorkerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships
 
     def start(self, worker: Any) -> None:
         """Begin to tell Redis of this worker."""
+        with contextlib.suppress(RedisError, OSError):
+            broker_of(worker.app)  # here, so that no later fork finds the thread amid imports
         worker.quiesce_agent.start()
 
     def stop(self, worker: Any) -> None:
