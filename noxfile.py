@@ -19,8 +19,9 @@ nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
 CORE, FLASK, FASTAPI = "packages/core", "packages/flask-adapter", "packages/fastapi-adapter"
-RQ = "packages/jobs-rq"
-PACKAGES = (CORE, FLASK, FASTAPI, RQ)
+RQ, CELERY = "packages/jobs-rq", "packages/jobs-celery"
+PACKAGES = (CORE, FLASK, FASTAPI, RQ, CELERY)
+ALONE = {"core": CORE, "flask": FLASK, "fastapi": FASTAPI, "rq": RQ, "celery": CELERY}
 EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
@@ -119,9 +120,8 @@ nox.options.sessions = ["lint", "typing", f"tests(newest-{NEWEST})", "alone", "d
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
-    session.install(
-        "-e", f"{CORE}[redis,schedule,watch]", "-e", FLASK, "-e", FASTAPI, "-e", RQ, *requirements, "-c", constraints
-    )
+    ours = (f"{CORE}[redis,schedule,watch]", FLASK, FASTAPI, RQ, CELERY)
+    session.install(*(part for each in ours for part in ("-e", each)), *requirements, "-c", constraints)
 
 
 def _redis() -> tuple[str, ...]:
@@ -149,12 +149,12 @@ def minimums(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
-@nox.parametrize("package", ["core", "flask", "fastapi", "rq"], ids=["core", "flask", "fastapi", "rq"])
+@nox.parametrize("package", list(ALONE), ids=list(ALONE))
 def alone(session: nox.Session, package: str) -> None:
     """Install the built wheels of the core, or of it and one other package, into an empty environment, and use them."""
     wheels = Path(session.create_tmp()) / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
-    folders = dict.fromkeys([CORE, {"core": CORE, "flask": FLASK, "fastapi": FASTAPI, "rq": RQ}[package]])
+    folders = dict.fromkeys([CORE, ALONE[package]])
     session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), *(f"./{each}" for each in folders))
     session.install(*(str(wheel) for wheel in sorted(wheels.glob("*.whl"))), "-c", "constraints.txt")
     session.run("python", "-I", "tests/alone/smoke.py", package)

@@ -47,7 +47,7 @@ class TestCelery(JobQueueContract):
     @pytest.fixture(autouse=True)
     def _idle_worker(self, worker: str) -> Iterator[None]:
         """An idle worker on an empty queue."""
-        self.app = Celery("contract", broker=worker, backend=worker, set_as_current=False)
+        self.app = Celery("contract", broker=worker, set_as_current=False)
         self.app.conf.task_default_queue = "default"
         quiesce_celery.configure(app=self.app)
         with redis.Redis.from_url(worker) as self.connection:

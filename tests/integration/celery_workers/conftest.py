@@ -21,7 +21,7 @@ from quiesce.plugins import PluginManager
 from quiesce.testing import eventually
 
 HOLD, RELEASE = JobHold(is_on=True, window_ids=frozenset({"w"}), reason="r"), JobHold(is_on=False)
-KEPT = {b"quiesce:celery:workers", b"quiesce:celery:seen", b"unacked", b"unacked_index"}
+KEPT = {"quiesce:celery:workers", "quiesce:celery:seen", "unacked", "unacked_index"}
 
 
 class Fleet:
@@ -45,7 +45,7 @@ class Fleet:
     def names(self) -> set[str]:
         """The workers that have told of themselves and are ready for tasks."""
         found = self.connection.smembers("_kombu.binding.celery.pidbox")
-        return {str(each, "utf-8").rpartition("\x16")[2].partition("@")[0] for each in found}
+        return {text(each).rpartition("\x16")[2].partition("@")[0] for each in found}
 
     def begin(self, name: str, *options: str, **environment: str) -> None:
         """Start a worker."""
@@ -77,8 +77,8 @@ class Fleet:
         process.wait()
 
     def send(self, task: str, name: str, *arguments: Any, **options: Any) -> None:
-        """Send a task whose id is its name."""
-        self.app.send_task(task, (name, *arguments), task_id=name, **options)
+        """Send a task whose id is its name, and whose result nobody waits for unless the options say so."""
+        self.app.send_task(task, (name, *arguments), task_id=name, **{"ignore_result": True, **options})
 
     def start_task(self, task: str, name: str, *arguments: Any, **options: Any) -> None:
         """Send a task, and wait until it runs."""
@@ -87,7 +87,7 @@ class Fleet:
 
     def tally(self, key: str) -> dict[str, int]:
         """Return how often each task began, ended or stopped."""
-        return {str(name, "utf-8"): int(count) for name, count in self.connection.hgetall(key).items()}
+        return {text(name): int(count) for name, count in self.connection.hgetall(key).items()}
 
     def finish(self) -> None:
         """Let every task that runs, now or later, come to its end at once."""
@@ -98,8 +98,8 @@ class Fleet:
         quiesce_celery.hold_jobs(RELEASE)
         self.finish()
         eventually(self._is_idle, within=20)
-        for key in self.connection.keys("*"):
-            if key not in KEPT and not key.startswith(b"_kombu"):
+        for key in map(text, self.connection.keys("*")):
+            if key not in KEPT and not key.startswith("_kombu"):
                 self.connection.delete(key)
 
     def _is_idle(self) -> bool:
@@ -113,6 +113,11 @@ class Fleet:
             self.kill(name)
         self.connection.close()
         self.app.close()
+
+
+def text(raw: bytes | str) -> str:
+    """Return what Redis gave as text."""
+    return raw.decode() if isinstance(raw, bytes) else raw
 
 
 def counts() -> tuple[int | None, int | None, int | None]:
@@ -192,5 +197,3 @@ class Operator:
         found = quiesce_celery.job_counts()
         assert found is not None
         return found.detail
-
-

@@ -38,20 +38,17 @@ def work(name: str, seconds: float) -> None:
         connection.hincrby("ended", name)
 
 
-@app.task(name="run")
 def run(name: str, seconds: float = 0.0) -> str:
     """Begin, work for so long unless told not to by the key ``quick``, and end."""
     work(name, seconds)
     return name
 
 
-@app.task(name="run_late", acks_late=True, reject_on_worker_lost=True)
 def run_late(name: str, seconds: float = 0.0) -> None:
     """The same, acknowledged after the run, and given back by Celery when its process is lost."""
     work(name, seconds)
 
 
-@app.task(name="retry", bind=True, max_retries=1)
 def retry(self: Any, name: str) -> None:
     """Fail while work is to stop, to be run again by Celery itself."""
     with client() as connection:
@@ -63,7 +60,6 @@ def retry(self: Any, name: str) -> None:
         connection.hincrby("ended", name)
 
 
-@app.task(name="cooperate")
 def cooperate(name: str) -> None:
     """Run until asked to stop, or told to end by the key ``quick``."""
     with client() as connection:
@@ -76,8 +72,17 @@ def cooperate(name: str) -> None:
         connection.hincrby("ended", name)
 
 
-@app.task(name="collect")
 def collect(names: list[str], name: str) -> None:
     """The end of a chord."""
     with client() as connection:
         connection.hset("ended", name, len(names))
+
+
+for function, options in (
+    (run, {}),
+    (run_late, {"acks_late": True, "reject_on_worker_lost": True}),
+    (retry, {"bind": True, "max_retries": 1}),
+    (cooperate, {}),
+    (collect, {}),
+):
+    app.task(name=function.__name__, **options)(function)

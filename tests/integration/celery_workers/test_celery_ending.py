@@ -76,7 +76,7 @@ def test_after_an_emergency_under_load_each_task_ran_to_its_end_once(
 
 
 def test_message_of_a_terminated_task_that_comes_back_does_not_run(workers: Any, operator: Any) -> None:
-    """The trap: an unacknowledged message is delivered again after the visibility timeout, or when its worker restarts."""
+    """The trap: an unacknowledged message comes back after the visibility timeout, or a restart."""
     workers.start_task("run_late", "late", 600)
     ((_, kept),) = workers.connection.hgetall("unacked").items()
     operator.hold()
@@ -99,7 +99,7 @@ def test_message_of_a_terminated_task_that_comes_back_does_not_run(workers: Any,
 
 def test_caller_of_a_terminated_task_is_told(workers: Any, operator: Any) -> None:
     """Or it would wait for a result for ever."""
-    workers.start_task("run", "ended", 600)
+    workers.start_task("run", "ended", 600, ignore_result=False)
     operator.hold()
 
     operator.stop()
@@ -124,7 +124,7 @@ def test_chord_is_completed_by_the_copies_of_its_tasks(workers: Any, operator: A
 
 
 def test_process_that_is_about_to_be_killed_takes_no_other_task(workers: Any, operator: Any) -> None:
-    """The trap: a signal hits a process, whichever task that has come to; and who ended before it was sent is spared."""
+    """The trap: a signal hits a process, whichever task that has come to by then."""
     workers.start_task("run", "meant", 600)
     broker = broker_of(workers.app)
     scripts = Scripts(broker)
@@ -169,9 +169,11 @@ def test_same_task_is_put_back_again_in_the_next_emergency(workers: Any, operato
 
 @pytest.mark.parametrize("pool", ["threads", "solo"])
 def test_pool_that_cannot_end_a_task_says_so(fleet: Any, operator: Any, pool: str) -> None:
-    """Such a task is asked; what does not listen goes on, and nobody calls that quiet."""
-    fleet.start("odd", "--pool", pool)
+    """Such a task is asked; what does not listen goes on, nobody calls that quiet, and nothing begins after it."""
+    fleet.start("odd", "--pool", pool, "--concurrency", "1")
     fleet.start_task("run", "stubborn", 600)
+    fleet.send("run", "behind-it")
+    fleet.send("run_late", "late-behind-it")
     operator.hold()
 
     records = operator.stop(grace_seconds=0.1)
@@ -179,5 +181,10 @@ def test_pool_that_cannot_end_a_task_says_so(fleet: Any, operator: Any, pool: st
     assert fates(records) == {"stubborn": (JobFate.RUNNING, False)}
     assert operator.counts()[0] == 1
     fleet.finish()
-    eventually(lambda: operator.counts() == (0, 0, 0), within=20)
+    eventually(lambda: operator.counts() == (0, 0, 2), within=20)
     assert fleet.tally("ended") == {"stubborn": 1}
+    operator.release()
+    everything = {"stubborn": 1, "behind-it": 1, "late-behind-it": 1}
+    eventually(lambda: fleet.tally("ended") == everything, within=20)
+    eventually(lambda: operator.counts()[::2] == (0, 0), within=20)
+    assert fleet.tally("began") == everything

@@ -12,7 +12,15 @@ from celery import Celery, chain, chord, group
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 
 import quiesce_celery
-from quiesce import EnhancedMaintenanceModeService, JobStop, OperationRefusedError, SettingsError
+from quiesce import (
+    EnhancedMaintenanceModeService,
+    Guard,
+    JobHold,
+    JobStop,
+    OperationRefusedError,
+    OperationType,
+    SettingsError,
+)
 from quiesce.testing import eventually
 
 
@@ -23,7 +31,7 @@ def echo(name: str) -> str:
 @pytest.fixture
 def app(fleet: Any) -> Iterator[Celery]:
     """An application with one task."""
-    made = Celery("guarded", broker=fleet.app.conf.broker_url, backend=fleet.app.conf.broker_url, set_as_current=False)
+    made = Celery("guarded", broker=fleet.app.conf.broker_url, backend="cache+memory://", set_as_current=False)
     made.conf.task_default_queue = "default"
     made.task(name="run")(echo)
     yield made
@@ -59,9 +67,7 @@ def test_no_way_to_send_a_task_leads_past_the_guard(
     assert fleet.connection.llen("default") == 2
 
 
-def test_beat_sends_nothing_past_the_guard(
-    app: Celery, fleet: Any, service: EnhancedMaintenanceModeService
-) -> None:
+def test_beat_sends_nothing_past_the_guard(app: Celery, fleet: Any, service: EnhancedMaintenanceModeService) -> None:
     """A scheduler is one more who creates jobs; it goes on, and leaves the run out."""
     quiesce_celery.init_app(app, service=service)
     service.enable(reason="r", actor="a")
@@ -75,13 +81,20 @@ def test_beat_sends_nothing_past_the_guard(
     assert fleet.connection.llen("default") == 0
 
 
-def test_guard_is_not_doubled(app: Celery, service: EnhancedMaintenanceModeService, fleet: Any) -> None:
+def test_guard_is_not_doubled(
+    app: Celery, service: EnhancedMaintenanceModeService, fleet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tasks and application may both say it, and one task must not count as two operations."""
     for _ in range(2):
         quiesce_celery.init_app(app, service=service)
-    seen = []
+    seen: list[object] = []
     original = service.guard
-    service.guard = lambda operation: seen.append(operation) or original(operation)  # type: ignore[method-assign]  # counted, not replaced
+
+    def count(operation: OperationType | str) -> Guard:
+        seen.append(operation)
+        return original(operation)
+
+    monkeypatch.setattr(service, "guard", count)
 
     app.send_task("run", ("x",))
 
@@ -95,11 +108,10 @@ def test_what_a_running_task_sends_is_not_refused(
     quiesce_celery.init_app(app, service=service)
     service.enable(reason="r", actor="a")
 
-    @app.task(name="outer")
-    def outer() -> None:
+    def send() -> None:
         app.send_task("run", ("inner",))
 
-    outer.apply(throw=True)
+    app.task(name="outer")(send).apply(throw=True)
 
     assert fleet.connection.llen("default") == 1
 
@@ -164,13 +176,6 @@ def test_commands_list_stop_and_put_back(fleet: Any, shell: Any) -> None:
     assert [(c["source"], c["running"], c["reserved"]) for c in found["celery"]["counts"]] == [("celery", 0, 0)]
     shell.document("disable")
     fleet.finish()
-    quiesce_celery.hold_jobs(quiesce_release())
+    quiesce_celery.hold_jobs(JobHold(is_on=False))  # as the leading worker of an application does
     shell.document("jobs", "restore", "--yes", stopped["window_id"])
     eventually(lambda: fleet.tally("ended") == {"long": 1}, within=20)
-
-
-def quiesce_release() -> Any:
-    """What the leading worker of an application does, which there is none of here."""
-    from quiesce import JobHold
-
-    return JobHold(is_on=False)

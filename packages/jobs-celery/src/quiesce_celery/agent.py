@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import threading
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 
 from celery import Celery
@@ -99,20 +101,21 @@ class WorkerAgent:
         self.hold = held.decode() if held else ""
         mine = [key for key, whose in asked.items() if whose.decode() == report.incarnation]
         if mine and report.pool in KILLING_POOLS:
-            self._kill(Scripts(broker), [Run.decode(body) for body in broker.redis.hmget(broker.ours("running"), mine) if body])
+            self._kill(
+                Scripts(broker), [Run.decode(body) for body in broker.redis.hmget(broker.ours("running"), mine) if body]
+            )
         self._beats += 1
         if self.hold or self._beats % _REAP_EVERY == 1:
             self._reap(Scripts(broker))
 
     def _kill(self, scripts: Scripts, runs: list[Run]) -> None:
         for run in runs:
-            if run.machine != self._report.machine or run.is_gone or not scripts.claim(run):
-                continue
-            self.requests.doom(run)
-            try:
-                os.kill(run.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            # Opened first: whoever gets the same process id later is not what it leads to.
+            with contextlib.suppress(ProcessLookupError), _opened(run.pid) as process:
+                if run.is_gone or not scripts.claim(run):
+                    continue
+                self.requests.doom(run)
+                signal.pidfd_send_signal(process, signal.SIGKILL)
 
     def _reap(self, scripts: Scripts) -> None:
         """Take out what processes of this machine that have ended left behind, be they ours or not."""
@@ -126,3 +129,12 @@ class WorkerAgent:
             if report.is_gone:
                 broker.redis.hdel(broker.ours("workers"), report.incarnation)
                 broker.redis.hdel(broker.ours("seen"), report.incarnation)
+
+
+@contextlib.contextmanager
+def _opened(pid: int) -> Iterator[int]:
+    process = os.pidfd_open(pid)
+    try:
+        yield process
+    finally:
+        os.close(process)

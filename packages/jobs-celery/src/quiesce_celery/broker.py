@@ -50,7 +50,7 @@ class Broker:
         if transport.driver_type != "redis":
             raise NoRedisBrokerError(f"Celery's broker is {transport.driver_type!r:.40}; only Redis can be held")
         channel = transport.create_channel(transport)
-        # Once more at once: Redis, or something on the way, closes connections that were idle. Every script may be repeated.
+        # Once more at once: Redis, or something on the way, closes idle connections. Each script may be repeated.
         once_more = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
         channel.pool.connection_kwargs["retry"] = once_more
         return cls(Redis(connection_pool=channel.pool, retry=once_more), channel, app)
@@ -82,7 +82,13 @@ class Broker:
         Redis answers its publication with how many listen: also workers that are stopped, and without waiting for them.
         """
         exchange = self.control_exchange
-        body = {"method": "ping", "arguments": {}, "destination": ["nobody"], "pattern": None, "matcher": None}
+        body: dict[str, Any] = {
+            "method": "ping",
+            "arguments": {},
+            "destination": ["nobody"],
+            "pattern": None,
+            "matcher": None,
+        }
         properties = {
             "body_encoding": "base64",
             "delivery_mode": 1,

@@ -18,9 +18,9 @@ _opened: dict[tuple[int, int], Broker] = {}
 
 
 def configure(*, app: Celery | None) -> None:
-    """Say which application it is about in this process, instead of MAINTENANCE_CELERY_APP; ``None``: that setting again.
+    """Say which application it is about, instead of MAINTENANCE_CELERY_APP; ``None``: that setting again.
 
-    ``init_app`` does so too. ``quiesce jobs`` on the command line knows only the setting.
+    It holds for this process. ``init_app`` does so too. ``quiesce jobs`` on the command line knows only the setting.
     """
     with _lock:
         _configured[:] = [] if app is None else [app]
@@ -36,7 +36,8 @@ def configured_broker() -> Broker | None:
     with _lock:
         app = _configured[0] if _configured else None
     if app is None:
-        name = Settings.load().celery_app
+        settings = Settings.load()
+        name = settings.celery_app
         if name is None:
             return None
         app = _find(name)

@@ -26,7 +26,9 @@ def stop(broker: Broker, request: JobStop) -> list[JobRecord]:
     """Return a record for each task that ran, after ending it; may be repeated for the same window."""
     key = broker.ours("ended", request.window_id)
     seen = look(broker)
-    _note(broker, key, (*seen.runs, *seen.lost))  # before anybody is asked: whoever ends at once would stand in no ledger
+    _note(
+        broker, key, (*seen.runs, *seen.lost)
+    )  # before anybody is asked: whoever ends at once would stand in no ledger
     broker.redis.set(broker.ours("stopping"), request.window_id, ex=int(request.grace_seconds) + _MARGIN_SECONDS)
     until = time.monotonic() + request.grace_seconds
     while _running(broker, key) and time.monotonic() < until:
@@ -86,7 +88,7 @@ def _records(broker: Broker, noted: list[Run], seen: Seen) -> list[JobRecord]:
     for run, outcome in sorted(zip(noted, outcomes, strict=True), key=lambda each: each[0].key):
         record = fate_of(
             run,
-            outcome.decode() if outcome else "",
+            outcome.decode() if isinstance(outcome, bytes) else "",
             is_running=run.key in running,
             is_silent=run.incarnation in silent,
         )

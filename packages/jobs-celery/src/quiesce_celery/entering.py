@@ -38,7 +38,7 @@ T = TypeVar("T")
 logger = logging.getLogger("quiesce")
 
 
-class StoppedForMaintenanceError(QuiesceError, Ignore):
+class StoppedForMaintenanceError(QuiesceError, Ignore):  # type: ignore[misc]  # Celery ships no types
     """Raised by a task that ends unfinished because ``stopping`` said so; it is then put back after maintenance."""
 
 

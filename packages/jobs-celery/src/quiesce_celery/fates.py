@@ -7,8 +7,16 @@ from quiesce import JobFate, JobRecord
 from .looking import SOURCE
 from .notes import KILLING_POOLS, Run
 
-_DETAIL = "message "
-_FINISHED = {"SUCCESS": "", "FAILURE": "failed by itself", "REJECTED": "rejected its message"}
+_MESSAGE = "message "
+_ENDED = {"killed": JobFate.TERMINATED, "stopped": JobFate.STOPPED}
+_BY_ITSELF = {
+    "SUCCESS": (JobFate.FINISHED, ""),
+    "FAILURE": (JobFate.FINISHED, "failed by itself"),
+    "REJECTED": (JobFate.FINISHED, "rejected its message"),
+    "RETRY": (JobFate.STOPPED, "it failed, and Celery itself will run it again"),
+    "gone": (JobFate.LOST, "its process ended without a word"),
+    "": (JobFate.LOST, "nobody wrote down how it ended"),
+}
 
 
 def fate_of(run: Run, outcome: str, *, is_running: bool, is_silent: bool) -> JobRecord:
@@ -20,29 +28,29 @@ def fate_of(run: Run, outcome: str, *, is_running: bool, is_silent: bool) -> Job
         is_running: whether it has not ended, as far as anybody knows.
         is_silent: whether its worker is not heard of.
     """
-    if is_running and is_silent:
-        return _record(run, JobFate.LOST, f"its worker {run.node} fell silent")
     if is_running:
-        if run.pool in KILLING_POOLS:
-            return _record(run, JobFate.RUNNING, "its worker did not end it")
-        return _record(run, JobFate.RUNNING, f"a worker with the pool {run.pool!r} cannot end a task")
-    if outcome in {"killed", "stopped"}:
-        fate = JobFate.TERMINATED if outcome == "killed" else JobFate.STOPPED
-        if not run.list:
-            return _record(run, fate, "its message cannot be copied, so it is not put back")
-        return _record(run, fate, f"{_DETAIL}{run.tag}", is_restorable=True)
-    if outcome == "RETRY":
-        return _record(run, JobFate.STOPPED, "it failed, and Celery itself will run it again")
-    if outcome in {"", "gone"}:
-        why = "its process ended without a word" if outcome else "nobody wrote down how it ended"
-        again = ", and Celery may deliver its message again" if run.is_late else ""
-        return _record(run, JobFate.LOST, f"{why}{again}")
-    return _record(run, JobFate.FINISHED, _FINISHED.get(outcome, f"Celery calls it {outcome}"))
+        return _record(run, *_still(run, is_silent=is_silent))
+    if outcome in _ENDED and run.list:
+        return _record(run, _ENDED[outcome], f"{_MESSAGE}{run.tag}", is_restorable=True)
+    if outcome in _ENDED:
+        return _record(run, _ENDED[outcome], "its message cannot be copied, so it is not put back")
+    fate, why = _BY_ITSELF.get(outcome, (JobFate.FINISHED, f"Celery calls it {outcome}"))
+    if fate is JobFate.LOST and run.is_late:
+        why += ", and Celery may deliver its message again"
+    return _record(run, fate, why)
 
 
 def tag_of(record: JobRecord) -> str:
     """Return the tag of a restorable record's message."""
-    return record.detail.removeprefix(_DETAIL)
+    return record.detail.removeprefix(_MESSAGE)
+
+
+def _still(run: Run, *, is_silent: bool) -> tuple[JobFate, str]:
+    if is_silent:
+        return JobFate.LOST, f"its worker {run.node} fell silent"
+    if run.pool in KILLING_POOLS:
+        return JobFate.RUNNING, "its worker did not end it"
+    return JobFate.RUNNING, f"a worker with the pool {run.pool!r} cannot end a task"
 
 
 def _record(run: Run, fate: JobFate, detail: str, *, is_restorable: bool = False) -> JobRecord:

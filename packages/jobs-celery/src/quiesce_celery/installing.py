@@ -9,7 +9,7 @@ from celery import Celery
 from quiesce import EnhancedMaintenanceModeService, OperationType
 
 from .connecting import configure
-from .steps import ConsumerStep, WorkerStep
+from .steps import ConsumerStep, WorkerStep, is_worker
 
 
 def init_app(
@@ -26,8 +26,8 @@ def init_app(
     Args:
         app: the application; its broker is a Redis.
         service: who is asked before a task is sent, whichever way: ``delay``, ``apply_async``, ``send_task``, canvases,
-            celery beat. While a window refuses that, sending raises ``OperationRefusedError``. What a running task sends
-            in a worker, retries included, is not asked for, and waits in its queue. ``None``: nobody is asked.
+            celery beat. While a window refuses that, sending raises ``OperationRefusedError``. What a worker sends,
+            for a running task or on its own, is not asked for, and waits in its queue. ``None``: nobody is asked.
         operation: the type by which windows refuse it.
     """
     app.steps["worker"].add(WorkerStep)
@@ -42,7 +42,8 @@ def _guard(app: Celery, *, service: EnhancedMaintenanceModeService, operation: O
     original = getattr(app.send_task, "quiesce_original", app.send_task)
 
     def send_task(*args: Any, **options: Any) -> Any:
-        if app.current_worker_task is not None:
+        # An error would hit a worker amid its own business: a retry, the next of a chain, what waits for a failure.
+        if app.current_worker_task is not None or is_worker():
             return original(*args, **options)
         with service.guard(operation):
             return original(*args, **options)

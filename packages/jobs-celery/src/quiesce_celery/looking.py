@@ -60,9 +60,7 @@ def look(broker: Broker) -> Seen:
     gone_after = Settings.load().worker_gone_after.total_seconds()
     workers = tuple(each for each in reports if ages[each.incarnation] <= SILENT_SECONDS)
     silent = tuple(
-        each
-        for each in reports
-        if SILENT_SECONDS < ages[each.incarnation] <= gone_after and not each.is_gone
+        each for each in reports if SILENT_SECONDS < ages[each.incarnation] <= gone_after and not each.is_gone
     )
     forgotten = {each.incarnation for each in reports if ages[each.incarnation] > gone_after}
     runs = [Run.decode(body) for body in running]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def machine() -> str:
-    """Return what two processes share that see each other's process ids: host, its start, and namespace of processes."""
+    """Return what processes share that see each other's process ids: a host, its start, and a namespace."""
     return _machine(os.getpid())
 
 

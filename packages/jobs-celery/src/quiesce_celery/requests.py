@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
 import weakref
@@ -63,8 +64,8 @@ class Requests:
 
     def count(self) -> tuple[int, int]:
         """Return how many are reserved and how many the pool works on."""
-        active = set(state.active_requests)
-        reserved = (set(state.reserved_requests) | set(self._waiting)) - active
+        active = _now_in(state.active_requests)
+        reserved = (_now_in(state.reserved_requests) | _now_in(self._waiting)) - active
         return len(reserved), len(active)
 
     @property
@@ -99,7 +100,7 @@ class Requests:
         return None
 
     def _copy(self, message: Any) -> tuple[str, str, str, str]:
-        """Return list, queue, and a message like this one with a mark for its id; an empty body: it has none like it."""
+        """Return list, queue, and a message like this one with a mark for its id; all empty: there is none."""
         raw, channel = getattr(message, "_raw", None), message.channel
         info = message.delivery_info or {}
         exchange, routing_key = str(info.get("exchange") or ""), str(info.get("routing_key") or "")
@@ -114,7 +115,8 @@ class Requests:
         properties = {**raw["properties"], "delivery_tag": str(uuid.uuid4())}
         if properties.get("correlation_id") == headers["id"]:
             properties["correlation_id"] = mark
-        return list_, queues[0], dumps({**raw, "headers": {**headers, "id": mark}, "properties": properties}), mark
+        copy = {**raw, "headers": {**headers, "id": mark}, "properties": properties}
+        return list_, queues[0], str(dumps(copy)), mark  # type: ignore[no-untyped-call]  # kombu leaves it untyped
 
     def _queues(self, channel: Any, exchange: str, routing_key: str) -> list[str]:
         route = (exchange, routing_key)
@@ -123,3 +125,10 @@ class Requests:
                 self._routes.clear()
             self._routes[route] = list(channel._lookup(exchange, routing_key))  # noqa: SLF001 - as the transport restores
         return self._routes[route]
+
+
+def _now_in(requests: weakref.WeakSet[Any]) -> set[Any]:
+    """Return what is in a set to which the threads of a pool may add meanwhile."""
+    while True:
+        with contextlib.suppress(RuntimeError):
+            return set(requests)

@@ -1,7 +1,7 @@
 """What happens in Redis in one step, or not at all: Lua scripts over the keys of one broker.
 
-``running`` holds the runs, ``bodies`` the message that would put each back, ``dead`` the messages that must not run again,
-``killing`` the runs whose processes are about to be killed. Each may be repeated when its answer was lost.
+``running`` holds the runs, ``bodies`` the message that would put each back, ``dead`` the messages that must not run
+again, ``killing`` the runs whose processes are about to be killed. Each may be repeated when its answer was lost.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 from celery import bootsteps, signals
@@ -15,6 +16,12 @@ from .notes import KNOWN_POOLS
 
 _TICK_SECONDS = 0.1
 _UID = "quiesce"
+_workers: set[int] = set()
+
+
+def is_worker() -> bool:
+    """Whether this process is the main one of a worker."""
+    return os.getpid() in _workers
 
 
 class WorkerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
@@ -24,6 +31,7 @@ class WorkerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: Any, **_: Any) -> None:
+        _workers.add(os.getpid())
         guard_tasks(list(worker.app.tasks.values()))
         signals.task_postrun.connect(end, weak=False, dispatch_uid=_UID)
         pool = worker.pool_cls if isinstance(worker.pool_cls, str) else worker.pool_cls.__module__
@@ -60,7 +68,7 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # as above
         signals.task_received.connect(self._receive, weak=False, dispatch_uid=_UID)
         self._entry = consumer.timer.call_repeatedly(_TICK_SECONDS, self._tick, (consumer,))
 
-    def stop(self, consumer: Any) -> None:
+    def stop(self, _consumer: Any) -> None:
         """End, before the connection does."""
         if self._entry is not None:
             self._entry.cancel()
