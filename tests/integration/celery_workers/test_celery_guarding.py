@@ -33,7 +33,7 @@ def app(fleet: Any) -> Iterator[Celery]:
     """An application with one task."""
     made = Celery("guarded", broker=fleet.app.conf.broker_url, backend="cache+memory://", set_as_current=False)
     made.conf.task_default_queue = "default"
-    made.task(name="run")(echo)
+    made.task(name="run", shared=False)(echo)
     yield made
     made.close()
 
@@ -111,7 +111,7 @@ def test_what_a_running_task_sends_is_not_refused(
     def send() -> None:
         app.send_task("run", ("inner",))
 
-    app.task(name="outer")(send).apply(throw=True)
+    app.task(name="outer", shared=False)(send).apply(throw=True)
 
     assert fleet.connection.llen("default") == 1
 
