@@ -16,9 +16,20 @@ WORKER = Report(
     node="a@test", incarnation="i", machine="m", pid=1, began="1", pool="prefork", is_listening=True, held="h"
 )
 RUN = Run(
-    key="k", id="id", name="task", queue="q", list="q", tag="t", node="a@test", incarnation="i", machine="m", pid=2,
-    began="2", pool="prefork", is_late=False,
-)  # fmt: skip
+    key="k",
+    id="id",
+    name="task",
+    queue="q",
+    list="q",
+    tag="t",
+    node="a@test",
+    incarnation="i",
+    machine="m",
+    pid=2,
+    began="2",
+    pool="prefork",
+    is_late=False,
+)
 QUIET = Seen(
     hold="h",
     workers=(WORKER,),
