@@ -19,8 +19,16 @@ nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
 CORE, FLASK, FASTAPI = "packages/core", "packages/flask-adapter", "packages/fastapi-adapter"
-RQ = "packages/jobs-rq"
-PACKAGES = (CORE, FLASK, FASTAPI, RQ)
+RQ, CELERY = "packages/jobs-rq", "packages/jobs-celery"
+PACKAGES = (CORE, FLASK, FASTAPI, RQ, CELERY)
+ALONE = {
+    "core": "quiesce",
+    "flask": "quiesce_flask",
+    "fastapi": "quiesce_fastapi",
+    "rq": "quiesce_rq",
+    "celery": "quiesce_celery",
+}
+"""The wheels that are tried without the others, by the names of these tries."""
 EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
@@ -123,8 +131,8 @@ nox.options.sessions = ["checks", "alone"]
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
-    core = f"{CORE}[redis,schedule,totp,watch]"
-    session.install("-e", core, "-e", FLASK, "-e", FASTAPI, "-e", RQ, *requirements, "-c", constraints)
+    ours = (f"{CORE}[redis,schedule,totp,watch]", FLASK, FASTAPI, RQ, CELERY)
+    session.install(*(part for each in ours for part in ("-e", each)), *requirements, "-c", constraints)
 
 
 def _redis() -> tuple[str, ...]:
@@ -167,12 +175,11 @@ def minimums(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
-@nox.parametrize("package", ["core", "flask", "fastapi", "rq"], ids=["core", "flask", "fastapi", "rq"])
+@nox.parametrize("package", list(ALONE), ids=list(ALONE))
 def alone(session: nox.Session, package: str) -> None:
     """Install the built wheels of the core, or of it and one other package, into an empty environment, and use them."""
-    names = {"core": "quiesce", "flask": "quiesce_flask", "fastapi": "quiesce_fastapi", "rq": "quiesce_rq"}
     wheels = _wheels(session)
-    wanted = dict.fromkeys(next(wheels.glob(f"{names[each]}-*.whl")) for each in ("core", package))
+    wanted = dict.fromkeys(next(wheels.glob(f"{ALONE[each]}-*.whl")) for each in ("core", package))
     session.install(*map(str, wanted), "-c", "constraints.txt")
     session.run("python", "-I", "tests/alone/smoke.py", package)
 

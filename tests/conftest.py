@@ -160,6 +160,15 @@ def redis_server(make_redis: Callable[..., RedisServer]) -> RedisServer:
     return make_redis()
 
 
+@pytest.fixture(scope="module")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A private Redis that runs, for all tests of a module."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _ordinary_signals() -> None:
     """What a shell starts in the background ignores Ctrl-C, and so would all that the tests start."""

@@ -1,4 +1,4 @@
-"""Uses one distribution as it was installed, with nothing else around it: ``smoke.py core|flask|fastapi|rq``."""
+"""Uses one distribution as it was installed, with nothing else around it: ``smoke.py core|flask|fastapi|rq|celery``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ STRANGERS = {
     "core": ("dateutil", "fastapi", "flask", "pytest", "redis", "rich", "starlette"),
     "flask": ("dateutil", "fastapi", "pytest", "redis", "rich", "starlette"),
     "fastapi": ("dateutil", "flask", "pytest", "redis", "rich", "werkzeug"),
+    "celery": ("fastapi", "flask", "pytest", "rich", "rq", "starlette", "werkzeug"),
     "rq": ("fastapi", "flask", "pytest", "rich", "starlette", "werkzeug"),
 }
 NEEDS_AN_EXTRA = ("quiesce.cli.watch_view", "quiesce.stores.redis", "quiesce.testing")
@@ -137,6 +138,25 @@ def rq() -> None:
     service.close()
 
 
+def celery() -> None:
+    """Find the plugin, and see a guarded application refuse; no Redis runs here, and none is asked."""
+    quiesce, plugin = import_module("quiesce"), import_module("quiesce_celery")
+    command = str(Path(sys.prefix) / "bin" / "quiesce")
+    listed = subprocess.run([command, "plugins", "--json"], stdout=subprocess.PIPE, check=True).stdout
+    check("plugins", [found["name"] for found in json.loads(listed)["plugins"]], ["celery"])
+    service = quiesce.EnhancedMaintenanceModeService()
+    service.enable(reason="smoke", actor="smoke")
+    app = import_module("celery").Celery("smoke", broker="redis://127.0.0.1:1/0")
+    plugin.init_app(app, service=service)
+    try:
+        app.send_task("time.time")
+    except quiesce.OperationRefusedError as exc:
+        check("send", exc.decision.operation.name, "job_creation")
+    else:
+        raise SystemExit("send was not refused")
+    service.close()
+
+
 def main(package: str) -> None:
     """Check that nothing else is installed, import all, and walk through a cycle."""
     check("strangers", [name for name in STRANGERS[package] if util.find_spec(name)], [])
@@ -144,7 +164,7 @@ def main(package: str) -> None:
         import_everything(distribution)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"MAINTENANCE_STORE_URL": f"sqlite:///{folder}/smoke.db", "MAINTENANCE_ADMIN_TOKEN": TOKEN}
-        {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq}[package]()
+        {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq, "celery": celery}[package]()
 
 
 if __name__ == "__main__":

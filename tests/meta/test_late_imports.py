@@ -19,7 +19,8 @@ WORKERS = {
     "flask": """
 import flask, quiesce, quiesce_flask
 app = flask.Flask("app")
-service = quiesce.EnhancedMaintenanceModeService(quiesce.Settings(store_url=URL, disabled_plugins=("fastapi", "rq")))
+settings = quiesce.Settings(store_url=URL, disabled_plugins=("celery", "fastapi", "rq"))
+service = quiesce.EnhancedMaintenanceModeService(settings)
 quiesce_flask.init_app(app, service=service)
 assert app.test_client().get("/").status_code == 404
 service.close()
@@ -27,7 +28,8 @@ service.close()
     "fastapi": """
 import asyncio, fastapi, quiesce, quiesce_fastapi
 app = fastapi.FastAPI()
-service = quiesce.EnhancedMaintenanceModeService(quiesce.Settings(store_url=URL, disabled_plugins=("flask", "rq")))
+settings = quiesce.Settings(store_url=URL, disabled_plugins=("celery", "flask", "rq"))
+service = quiesce.EnhancedMaintenanceModeService(settings)
 quiesce_fastapi.init_app(app, service=service)
 scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": [],
          "root_path": "", "http_version": "1.1", "scheme": "http"}

@@ -23,7 +23,7 @@ CONFIG_FILE = "MAINTENANCE_CONFIG_FILE"
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 _PREFIXES = ("MAINTENANCE_", "EMERGENCY_MODE_", "TEST_MODE_")
 _NEARLY_OURS = ("MAINT", "EMERGENCY", "TEST_MODE")
-_OPTIONAL = frozenset({"webhook_url", "admin_token", "secret_key", "rq_url"})
+_OPTIONAL = frozenset({"webhook_url", "admin_token", "secret_key", "rq_url", "celery_app"})
 _EXEMPT = paths(next(setting.default for setting in SETTINGS if setting.attribute == "exempt_paths"))
 
 
@@ -56,6 +56,7 @@ class Settings:
     disabled_plugins: tuple[str, ...] = ()
     hook_timeout: timedelta = timedelta(seconds=30)
     rq_url: str | None = field(default=None, repr=False)
+    celery_app: str | None = None
     rules: tuple[Rule, ...] = ()
     operations: tuple[OperationType, ...] = ()
 

@@ -213,4 +213,12 @@ SETTINGS: tuple[Setting, ...] = (
         values.redis_address,
         is_confidential=True,
     ),
+    Setting(
+        "MAINTENANCE_CELERY_APP",
+        "celery_app",
+        "",
+        "The Celery application, for the plugin quiesce-celery.",
+        "a module and a name in it, such as shop.tasks:app, as celery -A takes it",
+        values.dotted_name,
+    ),
 )

@@ -19,6 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[!-~]{16,512}")
 _PATH = re.compile(r"/[^*?#\x00-\x20\x7f\\]*(?:/\*)?")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*", re.IGNORECASE)
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)?", re.ASCII)
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -115,6 +116,13 @@ def store_address(raw: object) -> str:
 def redis_address(raw: object) -> str:
     """Return the address of a Redis."""
     if not isinstance(raw, str) or not re.fullmatch(r"(rediss?|unix)://[^\x00-\x20\x7f]+", raw):
+        raise UnreadableError
+    return raw
+
+
+def dotted_name(raw: object) -> str:
+    """Return the name of a module, or of something in it."""
+    if not isinstance(raw, str) or not _DOTTED.fullmatch(raw):
         raise UnreadableError
     return raw
 

@@ -83,6 +83,7 @@ class BeginEmergency(Document):
     ticket: str | None = Field(None, max_length=500, description="A link or number.")
     overlap: bool = Field(default=False, description="Although another emergency is on.")
     sessions: SessionPolicyName | None = Field(None, description="What becomes of those of everyone but admins.")
+    proof: str | None = Field(None, description="The code of the authenticator, or the admin token.")
 
 
 class Recover(Document):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from ..control import EnhancedMaintenanceModeService
-from .adapter_client import AdapterBase
+from .adapter_client import ADMIN_TOKEN, AdapterBase
 from .adapter_windows import problem, send
 from .waiting import eventually
 

@@ -1,0 +1,43 @@
+"""The hooks of Quiesce that this plugin implements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quiesce import JobCounts, JobHold, JobRecord, JobStop, hookimpl
+
+from . import counting, ending, holding, restoring
+from .connecting import configured_broker
+
+
+@hookimpl
+def job_counts() -> JobCounts | None:
+    """Count what runs, what is reserved and what waits in Celery's broker; ``None``: no application is configured."""
+    broker = configured_broker()
+    return None if broker is None else counting.count(broker)
+
+
+@hookimpl
+def hold_jobs(hold: JobHold) -> None:
+    """Have Celery's workers begin no task, fetched ones included, or let them go on."""
+    broker = configured_broker()
+    if broker is None:
+        return
+    if hold.is_on:
+        holding.close(broker)
+    else:
+        holding.open_(broker)
+
+
+@hookimpl
+def stop_jobs(request: JobStop) -> list[JobRecord] | None:
+    """Ask the tasks that run to end, then have their workers kill them; say what became of each."""
+    broker = configured_broker()
+    return None if broker is None else ending.stop(broker, request)
+
+
+@hookimpl
+def restore_jobs(ledger: Sequence[JobRecord]) -> list[JobRecord] | None:
+    """Put copies of Celery's tasks in the ledger into their queues, each once."""
+    broker = configured_broker()
+    return None if broker is None else restoring.restore(broker, ledger)
