@@ -88,7 +88,7 @@ class Worker:
         self._logging.stop()
 
     def _look_at_news(self, _: EffectiveMaintenance) -> None:
-        """Begin at once, not only at the next heartbeat: a proof waits for the queues, people for an emergency's steps."""
+        """Begin at once, not at the next heartbeat: a proof waits for the queues, people for an emergency's steps."""
         if self._clock.monotonic() < self.agent.leads_until:
             self._begin_what_is_urgent()
 
