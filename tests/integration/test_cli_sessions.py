@@ -27,7 +27,8 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def run(shell: Any) -> Run:
-    return shell.run  # type: ignore[no-any-return] - as made in conftest.py
+    run: Run = shell.run
+    return run
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 LONGEST = 300
-LONGER_FOR_A_REASON: Mapping[str, str] = {}
+LONGER_FOR_A_REASON: Mapping[str, str] = {"quiesce": "names each public name three times, and holds nothing else"}
 ROOMS_WITHOUT_A_JOB = {"common", "helpers", "misc", "utils"}
 REASON = r"(\s*-|\s+#)\s*\S.{4,}$"
 SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma|fmt:|mypy:)")

@@ -76,7 +76,7 @@ def test_neither_reason_nor_id_forges_a_line(reason: str, id_: str) -> None:
     """The reason is anybody's who may open a window; a restored store may hold any id."""
     worker, records = EmergencyLogging(), list[logging.LogRecord]()
     handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]  # all that a handler is needed for
+    handler.emit = records.append  # type: ignore[method-assign,assignment]  # all that a handler is needed for
     logger.addHandler(handler)
     try:
         worker.hear(an_emergency(reason, id_=id_))

@@ -80,10 +80,9 @@ class Agent:
         self._written: Acknowledgement | None = None
         self._looked_at: Snapshot | None = None
         self._counts = OutgoingCounts(test_log_level=self._test_log_level)
-        self._ask_for_silent_at = -1.0
         self._reaper = Reaper(self._store, clock=self._clock, gone_after=self._gone_after)
-        self._beat_at = self.leads_until = -1.0
-        """Until when (monotonic seconds) this worker's lease as the leader lasts."""
+        self._ask_for_silent_at = self._beat_at = -1.0
+        self.leads_until = -1.0  # by the monotonic clock
         self._failed_at: float | None = None
 
     def forget_parent(self) -> None:
