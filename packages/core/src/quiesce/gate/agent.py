@@ -75,8 +75,7 @@ class Agent:
         self.worker: WorkerInfo | None = None
         """This process as it is registered."""
         self._thread: threading.Thread | None = None
-        self._is_stopping = False
-        self._is_registered = False
+        self._is_stopping = self._is_registered = False
         self._written: Acknowledgement | None = None
         self._looked_at: Snapshot | None = None
         self._counts = OutgoingCounts(test_log_level=self._test_log_level)
