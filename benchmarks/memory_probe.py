@@ -91,7 +91,7 @@ def _serve_fastapi(extend: Callable[[Any], object]) -> object:
 def _service(folder: Path, *, without: str) -> Any:
     """Return a running service that imports one adapter and no other plugin, as where only that is installed."""
     core = import_module("quiesce")
-    settings = core.Settings(store_url=f"sqlite:///{folder}/memory.db", disabled_plugins=(without, "rq"))
+    settings = core.Settings(store_url=f"sqlite:///{folder}/memory.db", disabled_plugins=(without, "celery", "rq"))
     service = core.EnhancedMaintenanceModeService(settings)
     service.start()
     return service

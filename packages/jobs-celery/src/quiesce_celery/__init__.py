@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._version import __version__
-from .connecting import configure
-from .entering import StoppedForMaintenanceError, stopping
 from .hooks import hold_jobs, job_counts, restore_jobs, stop_jobs
-from .installing import init_app
+
+if TYPE_CHECKING:
+    from .connecting import configure
+    from .entering import StoppedForMaintenanceError, stopping
+    from .installing import init_app
 
 __all__ = [
     "StoppedForMaintenanceError",
@@ -19,3 +24,22 @@ __all__ = [
     "stop_jobs",
     "stopping",
 ]
+
+_ROOMS = {
+    "StoppedForMaintenanceError": ".entering",
+    "configure": ".connecting",
+    "init_app": ".installing",
+    "stopping": ".entering",
+}
+
+if not TYPE_CHECKING:  # a type checker is to find names that are not there
+
+    def __getattr__(name: str) -> object:
+        # The core imports every installed plugin; a worker that nobody told of Celery must not pay for it.
+        if name not in _ROOMS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_ROOMS[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

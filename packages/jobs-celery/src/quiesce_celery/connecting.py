@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-
-from celery import Celery
+from typing import TYPE_CHECKING
 
 from quiesce import Settings, SettingsError
 
-from .broker import Broker
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from .broker import Broker
 
 _lock = threading.Lock()
 _configured: list[Celery] = []
@@ -49,6 +51,8 @@ def broker_of(app: Celery) -> Broker:
     key = (os.getpid(), id(app))
     found = _opened.get(key)
     if found is None or found.app is not app:
+        from .broker import Broker  # noqa: PLC0415 - only who has Celery pays for it
+
         found = Broker.of(app)
         _opened.clear()  # of the parent process, or of another application
         _opened[key] = found
@@ -57,6 +61,7 @@ def broker_of(app: Celery) -> Broker:
 
 def _find(name: str) -> Celery:
     """Import the application as ``celery -A`` does; its module may well call ``init_app``."""
+    from celery import Celery  # noqa: PLC0415 - only who has Celery pays for it
     from celery.app.utils import find_app  # noqa: PLC0415 - few processes import an application
 
     if name not in _found:

@@ -1,4 +1,4 @@
-"""The hooks of Quiesce that this plugin implements."""
+"""The hooks of Quiesce that this plugin implements; Celery is imported once somebody has named its application."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from quiesce import JobCounts, JobHold, JobRecord, JobStop, hookimpl
 
-from . import counting, ending, holding, restoring
 from .connecting import configured_broker
 
 
@@ -14,7 +13,11 @@ from .connecting import configured_broker
 def job_counts() -> JobCounts | None:
     """Count what runs, what is reserved and what waits in Celery's broker; ``None``: no application is configured."""
     broker = configured_broker()
-    return None if broker is None else counting.count(broker)
+    if broker is None:
+        return None
+    from .counting import count  # noqa: PLC0415 - only who has Celery pays for it
+
+    return count(broker)
 
 
 @hookimpl
@@ -23,21 +26,31 @@ def hold_jobs(hold: JobHold) -> None:
     broker = configured_broker()
     if broker is None:
         return
+    from .holding import close, open_  # noqa: PLC0415 - only who has Celery pays for it
+
     if hold.is_on:
-        holding.close(broker)
+        close(broker)
     else:
-        holding.open_(broker)
+        open_(broker)
 
 
 @hookimpl
 def stop_jobs(request: JobStop) -> list[JobRecord] | None:
     """Ask the tasks that run to end, then have their workers kill them; say what became of each."""
     broker = configured_broker()
-    return None if broker is None else ending.stop(broker, request)
+    if broker is None:
+        return None
+    from .ending import stop  # noqa: PLC0415 - only who has Celery pays for it
+
+    return stop(broker, request)
 
 
 @hookimpl
 def restore_jobs(ledger: Sequence[JobRecord]) -> list[JobRecord] | None:
     """Put copies of Celery's tasks in the ledger into their queues, each once."""
     broker = configured_broker()
-    return None if broker is None else restoring.restore(broker, ledger)
+    if broker is None:
+        return None
+    from .restoring import restore  # noqa: PLC0415 - only who has Celery pays for it
+
+    return restore(broker, ledger)
