@@ -227,7 +227,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def demo(session: nox.Session) -> None:
     """Walk through one maintenance cycle of a Flask and a FastAPI service; ``-- --serve`` leaves them running."""
-    _install(session, *DEMO_TOOLS)
+    _install(session, *DEMO_TOOLS, *_redis())
     session.run("python", "examples/demo/run.py", *session.posargs)
 
 

@@ -29,6 +29,11 @@ async def login(request: Request) -> str:
     return "welcome"
 
 
+@app.get("/me")
+async def show_user(request: Request) -> str:
+    return str(request.session.get("user", "nobody"))
+
+
 @app.get("/items")
 async def list_items() -> list[str]:
     return ["tea", "coffee"]

