@@ -231,6 +231,7 @@ def test_full_state_takes_an_emergency_and_still_ends_what_is_open(
     state = service.store.load()
     opened = [window for window in state.windows if window.mode == "emergency"]
     assert opened
+    assert len(encode_state(state)) <= CAPACITY_BYTES - SPARE_BYTES // 2
     assert len(service.disable(end_all=True, actor="a")) == len(opened) + 1
 
 

@@ -70,13 +70,22 @@ def test_each_line_carries_the_emergency(lines: pytest.LogCaptureFixture, worker
     assert facts == [("w1", "breach")] * 4 + [(None, None)]
 
 
+class Records(logging.Handler):
+    """Keeps the records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 @example("%s", "%s%d")
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_neither_reason_nor_id_forges_a_line(reason: str, id_: str) -> None:
     """The reason is anybody's who may open a window; a restored store may hold any id."""
-    worker, records = EmergencyLogging(), list[logging.LogRecord]()
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign,assignment]  # all that a handler is needed for
+    worker, handler = EmergencyLogging(), Records()
     logger.addHandler(handler)
     try:
         worker.hear(an_emergency(reason, id_=id_))
@@ -85,7 +94,7 @@ def test_neither_reason_nor_id_forges_a_line(reason: str, id_: str) -> None:
         logger.removeHandler(handler)
         worker.stop()
 
-    (line,) = [record.getMessage() for record in records]
+    (line,) = [record.getMessage() for record in handler.records]
     assert line.startswith('of all emergency="')
     assert line.isascii()
     assert len(line.splitlines()) == 1
