@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import quiesce_celery
 from quiesce import EnhancedMaintenanceModeService
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +121,7 @@ def run(write_files: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> 
     """Execute a block beside the files of its document, and return its names; its services are closed in the end."""
     monkeypatch.syspath_prepend(str(ROOT / "examples/classifier-plugin/src"))
     with ExitStack() as stack:
+        stack.callback(quiesce_celery.configure, app=None)  # an application whose broker is nowhere
 
         def execute(block: Block) -> dict[str, Any]:
             write_files(block.document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -148,5 +149,7 @@ def test_id_under_which_a_task_is_put_back_follows_from_its_record() -> None:
 
 def test_what_is_written_down_is_read_as_it_was() -> None:
     """Another process reads it, of another version perhaps."""
-    assert Run.decode(RUN.encode()) == RUN
+    newer = json.dumps({**json.loads(RUN.encode()), "something": "new"})
+
+    assert Run.decode(RUN.encode()) == Run.decode(newer) == RUN
     assert Report.decode(WORKER.encode()) == WORKER

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import quiesce_celery
-from quiesce import JobCounts
+from quiesce import EnhancedMaintenanceModeService, JobCounts
+from quiesce.control.job_queues import JobQueues
+from quiesce.plugins import PluginManager
 from quiesce.testing import eventually
 
 pytestmark = pytest.mark.slow
@@ -57,6 +59,30 @@ def test_what_was_fetched_waits_in_its_queue_again(workers: Any, operator: Any) 
     assert len(workers.tally("began")) == 4
     operator.release()
     eventually(lambda: workers.tally("ended") == dict.fromkeys(names, 1), within=20)
+
+
+def test_leader_proves_celery_quiet(workers: Any, service: EnhancedMaintenanceModeService) -> None:
+    """The whole way: hold, count, obstacle, quiet."""
+    plugins = PluginManager()
+    plugins.register(quiesce_celery, "celery")
+    workers.start_task("run", "long", 60)
+    service.enable(reason="r", actor="a")
+    leader = JobQueues(
+        plugins=plugins, store=service.store, load=service.store.load, clock=service.clock, hook_timeout_seconds=10
+    )
+
+    def obstacles() -> list[str]:
+        leader.step(service.store.load())
+        found = service.quiescence(expected_workers=0).obstacles
+        return [each for each in found if each.startswith("celery")]
+
+    eventually(lambda: obstacles() == ["celery: 1 running"], within=20)
+    workers.finish()
+    eventually(lambda: obstacles() == [], within=20)
+    assert [(c.running, c.reserved) for c in service.quiescence().job_counts] == [(0, 0)]
+    service.disable(actor="a")
+    eventually(lambda: obstacles() == [] and not workers.connection.exists("quiesce:celery:held"), within=20)
+    leader.stop()
 
 
 def test_held_workers_take_nothing_that_comes(workers: Any, operator: Any) -> None:

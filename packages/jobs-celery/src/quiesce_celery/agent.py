@@ -22,6 +22,7 @@ from .scripts import Scripts
 
 _REAP_EVERY = 5
 _STOP_SECONDS = 3.0
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 
 logger = logging.getLogger("quiesce")
 
@@ -77,7 +78,7 @@ class WorkerAgent:
         while not self._stopping:
             try:
                 self._beat()
-            except (RedisError, OSError) as exc:
+            except (RedisError, OSError, *_UNREADABLE) as exc:
                 logger.warning("celery: %s cannot tell how it stands: %s", self._report.node, exc)
             self._wake.wait(BEAT_SECONDS)
             self._wake.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from . import processes
@@ -55,7 +55,7 @@ class Report:
     @classmethod
     def decode(cls, body: bytes | str) -> Self:
         """Return what ``encode`` wrote."""
-        raw = json.loads(body)
+        raw = _known(cls, body)
         return cls(**{**raw, "queues": tuple(raw["queues"])})
 
     @property
@@ -105,13 +105,19 @@ class Run:
     @classmethod
     def decode(cls, body: bytes | str) -> Self:
         """Return what ``encode`` wrote."""
-        raw: dict[str, Any] = json.loads(body)
-        return cls(**raw)
+        return cls(**_known(cls, body))
 
     @property
     def is_gone(self) -> bool:
         """Whether it is known that its process has ended."""
         return processes.is_gone(self.machine, self.pid, self.began)
+
+
+def _known(cls: type[Report | Run], body: bytes | str) -> dict[str, Any]:
+    """Return what of a note this version knows: workers of a newer one may have written it."""
+    known = {field.name for field in fields(cls)}
+    raw: dict[str, Any] = json.loads(body)
+    return {name: value for name, value in raw.items() if name in known}
 
 
 def restored_id(id_: str, tag: str) -> str:

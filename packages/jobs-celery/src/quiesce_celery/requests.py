@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 import uuid
 import weakref
 from functools import partial
@@ -17,6 +18,7 @@ from .entering import STASH
 from .notes import Run
 
 _MOST_ROUTES = 1000
+_NOTICED_SECONDS = 30.0
 
 logger = logging.getLogger("quiesce")
 
@@ -33,7 +35,7 @@ class Requests:
     def __init__(self, *, node: str, incarnation: str, pool: str) -> None:
         self._who = {"node": node, "incarnation": incarnation, "pool": pool}
         self._waiting: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._doomed: set[str] = set()
+        self._doomed: dict[tuple[str, int], float] = {}
         self._routes: dict[tuple[str, str], list[str]] = {}
 
     def receive(self, request: Any) -> None:
@@ -71,11 +73,15 @@ class Requests:
     @property
     def is_killing(self) -> bool:
         """Whether a process was killed by us, and the pool has not noticed yet."""
+        now = time.monotonic()
+        for doomed, until in list(self._doomed.items()):
+            if now > until:  # it came to its end in another way, such as by a time limit
+                self._doomed.pop(doomed, None)
         return bool(self._doomed)
 
     def doom(self, run: Run) -> None:
         """Say that a run's process is about to be killed by us."""
-        self._doomed.add(run.tag)
+        self._doomed[run.tag, run.pid] = time.monotonic() + _NOTICED_SECONDS
 
     def _execute(self, reference: Any, original: Any, pool: Any, **options: Any) -> Any:
         request = reference()
@@ -87,9 +93,8 @@ class Requests:
 
     def _fail(self, reference: Any, original: Any, *args: Any, **options: Any) -> Any:
         request = reference()
-        if request.quiesce_tag not in self._doomed:
+        if self._doomed.pop((request.quiesce_tag, request.worker_pid), None) is None:
             return original(request, *args, **options)
-        self._doomed.discard(request.quiesce_tag)
         state.task_ready(request)
         request.acknowledge()
         # Not with the request: its chord and its callbacks wait for the copy that is put back.
