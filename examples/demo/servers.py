@@ -67,9 +67,19 @@ def running(folder: Path) -> Iterator[Demo]:
     }
     workers = (
         ("rq.cli", "worker", "--quiet", "--url", redis_url),
-        ("celery", "--app", "work:app", "worker", "--concurrency", "1", "--loglevel", "error", "--quiet"),
+        ("celery", "--app", "work:app", "worker", "--concurrency", "1", "--loglevel", "error"),
     )
-    redis = [_redis_server(), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]
+    redis = [
+        _redis_server(),
+        "--port",
+        str(redis_port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--logfile",
+        str(folder / "redis.log"),
+    ]
     with ExitStack() as stack:
         stack.enter_context(_process(redis, environment))
         for command in (*workers, *commands.values()):

@@ -24,7 +24,7 @@ def work_on(name: str) -> None:
     _write(name, "ended")
 
 
-@app.task(name="work.send_newsletter")  # type: ignore[misc] # Celery ships no types
+@app.task(name="work.send_newsletter")  # type: ignore[untyped-decorator] # Celery ships no types
 def send_newsletter(name: str) -> None:
     """Do it as a Celery task."""
     work_on(name)
