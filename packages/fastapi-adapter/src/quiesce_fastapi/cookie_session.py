@@ -129,7 +129,7 @@ class CookieSession:
         decision = sessions.refuse_login(principal, path=path)
         if decision is None:
             self._introduce(principal)
-            self._stamp()
+            self._stamp(is_let_in_as_admin=principal.is_admin and sessions.is_refusing_logins)
         else:
             self._undo()
         return decision
@@ -173,10 +173,13 @@ class CookieSession:
                 session[SESSION_ID] = secrets.token_urlsafe(_ID_BYTES)
             note_session(self._service, session, principal)
 
-    def _stamp(self) -> None:
+    def _stamp(self, *, is_let_in_as_admin: bool = False) -> None:
         """Note the generation, and take over what was made beside a hidden session."""
         session = self.scope["session"]
-        if self._generation and stamp_of(session) != self._generation:
+        if is_let_in_as_admin:
+            # They are judged at each request, and are out as soon as they are no admin.
+            session.pop(STAMP, None)
+        elif self._generation and stamp_of(session) != self._generation:
             session[STAMP] = self._generation
         if self._is_hidden:
             self._stored.clear()
