@@ -22,7 +22,6 @@ MOST_TRIES = 5
 SILENCE_SECONDS = 900.0
 
 _MOST_KEPT = 10_000
-_PAGE = 1_000
 _ATTEMPTS = 50
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -112,13 +111,9 @@ class ProofThrottle:
 
     def _age(self, key: str, body: bytes) -> float | None:
         """Return the seconds since the last try; ``None``: it is too long ago to count, or was replaced meanwhile."""
-        skip = 0
-        while page := self._items.newest(COLLECTION, within_seconds=SILENCE_SECONDS, limit=_PAGE, skip=skip):
-            for item in page:
-                if item.key == key and item.body == body:
-                    return item.age
-            skip += len(page)
-        return None
+        # In one look, however many: an item that moves between two pages would be missed, and a silence with it.
+        lately = self._items.newest(COLLECTION, within_seconds=SILENCE_SECONDS, limit=_MOST_KEPT)
+        return next((item.age for item in lately if item.key == key and item.body == body), None)
 
 
 def _key(who: str) -> str:

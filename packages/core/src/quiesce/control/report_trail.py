@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST_ENTRIES = 500
 """How many lines of the beginning, and how many of the end, a timeline keeps."""
 
+_LONGEST_DETAIL = 2_000
 _MOST_PEOPLE = 200
 _MOST_FAILURES = 200
 _EVENT_PAGE = 1_000
@@ -62,7 +63,13 @@ class Trail:
     def add(self, record: AuditRecord, event: MaintenanceEvent | None) -> None:
         """Take in one record, and the event that it tells of if there is one."""
         at = record.at if event is None else event.at
-        entry = ReportEntry(at=at, action=record.action, actor=record.actor, source=record.source, detail=record.detail)
+        entry = ReportEntry(
+            at=at,
+            action=record.action,
+            actor=record.actor,
+            source=record.source,
+            detail=record.detail[:_LONGEST_DETAIL],
+        )
         self.entries += 1
         if len(self._head) < MOST_ENTRIES:
             self._head.append(entry)
