@@ -137,6 +137,8 @@ def test_process_that_is_about_to_be_killed_takes_no_other_task(workers: Any, op
     assert scripts.restore(f"{run.id}-restored") == "unknown"
     assert workers.connection.get(f"quiesce:celery:outcome:{run.key}") == b"SUCCESS"
     workers.connection.delete("quiesce:celery:killing")  # or the process would wait for the signal
+    workers.finish()
+    eventually(lambda: workers.tally("ended") == {"meant": 1}, within=20)  # nothing counts it any more
 
 
 def test_who_stops_again_after_a_crash_halfway_tells_the_same(workers: Any, operator: Any) -> None:

@@ -114,24 +114,28 @@ def end(task: Task | None = None, retval: object = None, state: str | None = Non
         return
     setattr(task.request, _RUN, None)
     how = "stopped" if isinstance(retval, StoppedForMaintenanceError) else str(state or "UNKNOWN")
-    answer = _insist(task, lambda scripts: scripts.end(run, how))
-    if answer is None:
-        _UNTOLD.append((run, how))
-        return
     if how == "stopped" and not task.request.ignore_result:
         # Not with the request: its chord waits for the copy.
         task.backend.mark_as_revoked(run.id, "stopped for maintenance", request=None)
-    if answer == "doomed":
-        # The signal is on its way; it must not hit another task.
-        time.sleep(_DOOMED_SECONDS)
+    if not _leave(task, run, how):
+        _UNTOLD.append((run, how))
 
 
 def _tell_what_ended(task: Task) -> None:
     while _UNTOLD:
         run, how = _UNTOLD[0]
-        if _insist(task, lambda scripts, run=run, how=how: scripts.end(run, how)) is None:  # type: ignore[misc]  # bound now
+        if not _leave(task, run, how):
             return
         _UNTOLD.pop(0)
+
+
+def _leave(task: Task, run: Run, how: str) -> bool:
+    """Take a run out; whether Redis knows it now."""
+    answer = _insist(task, lambda scripts: scripts.end(run, how))
+    if answer == "doomed":
+        # The signal is on its way; it must not hit another task.
+        time.sleep(_DOOMED_SECONDS)
+    return answer is not None
 
 
 def _insist(task: Task, ask: Callable[[Scripts], T]) -> T | None:
