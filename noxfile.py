@@ -41,6 +41,12 @@ CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")
 # Django 6 has no Python 3.11; without these extras waygate cannot be imported.
 PEERS = ("django-maintenance-mode", "django<6", "fastapi-maintenance", "waygate[admin,flags]")
 
+# Of the faults, plain nox tries the checker and runs the short trials; ``faults`` and each row run them all.
+QUICK_ROOMS = (
+    *("tests/unit", "tests/contract", "tests/integration", "tests/meta", "tests/docs", f"{EXAMPLE}/tests"),
+    *(f"tests/faults/test_{name}.py" for name in ("checker", "checker_proof", "ledger", "proxy", "trials")),
+)
+
 # Tests that wait for other processes leave their core to others.
 WORKERS = str(min(8, 3 * (os.cpu_count() or 1)))
 MYPY_OPTIONS = ("--num-workers", str(min(4, os.cpu_count() or 1)))
@@ -141,8 +147,8 @@ def _redis() -> tuple[str, ...]:
 
 
 def _pytest(session: nox.Session, *arguments: str) -> None:
-    """Run tests in parallel; those that share a server on one worker, so that it starts once."""
-    session.run("pytest", "-n", WORKERS, "--dist", "loadgroup", *arguments, *session.posargs)
+    """Run tests in parallel."""
+    session.run("pytest", "-n", WORKERS, *arguments, *session.posargs)
 
 
 def _run_tests(session: nox.Session, row: Row) -> None:
@@ -158,7 +164,7 @@ def checks(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy", *MYPY_OPTIONS)
-    _pytest(session, "tests", f"{EXAMPLE}/tests")
+    _pytest(session, *QUICK_ROOMS)
 
 
 @nox.session

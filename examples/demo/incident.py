@@ -56,7 +56,7 @@ def walk_incident(walk: Walk) -> None:
     walk.expect("whose was it?", report["owner"], "admin-token")
     walk.expect("were requests refused?", report["totals"]["refused"] > 0, expected=True)
     walk.expect("and the jobs?", report["job_fates"], {"terminated": 2})
-    walk.expect("what failed?", report["failures"], [])
+    walk.expect("what failed? the first recovery, in two lines", len(report["failures"]), 2)
     walk.quiesce("sessions", "end", "--user", "bob")
     walk.seen_as("who is bob, when only his sessions are ended?", walk.users, "nobody")
 

@@ -53,9 +53,7 @@ class Nursery:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
 
-    def run(
-        self, *args: str, folder: Path, environment: dict[str, str], terminal: int | None
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         with ExitStack() as stack:
             given = stack.enter_context(Path(os.devnull).open())
@@ -65,8 +63,6 @@ class Nursery:
             connection.connect(self._address)
             message = {"arguments": args, "folder": str(folder), "environment": environment}
             files = [given.fileno(), said.fileno(), complained.fileno()]
-            if terminal is not None:
-                files[0] = files[2] = terminal
             socket.send_fds(connection, [json.dumps(message).encode()], files)
             code = int(connection.recv(100))
             said.seek(0)
@@ -90,21 +86,22 @@ class Shell:
         self.environment["MAINTENANCE_STORE_URL"] = f"sqlite:///{folder}/maintenance.db"
         self._stack = ExitStack()
 
-    def run(self, *args: str, terminal: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; a terminal is where it reads, and complains."""
+    def run(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
         effective = {**self.environment, **environment}
         if any(effective.get(name) != os.environ.get(name) for name in effective if name.startswith("PYTHON")):
             return self.run_cold(*args, **environment)  # it sways how Python starts
-        return self._nursery.run(*args, folder=self.folder, environment=effective, terminal=terminal)
+        return self._nursery.run(*args, folder=self.folder, environment=effective)
 
-    def run_cold(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, in a Python that starts for it."""
+    def run_cold(self, *args: str, terminal: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, in a Python that starts for it; a terminal is where it reads, and complains."""
         return subprocess.run(
             [*COMMAND, *args],
             cwd=self.folder,
             env={**self.environment, **environment},
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,
             timeout=60,
             check=False,

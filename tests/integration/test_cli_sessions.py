@@ -131,12 +131,14 @@ def test_logins_are_prevented_and_allowed_again(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("said", "code", "revision"), [("y\n", 0, 1), ("n\n", 130, 0), ("\n", 130, 0)])
-def test_everyone_is_logged_out_only_if_that_is_meant(run: Run, url: str, said: str, code: int, revision: int) -> None:
+def test_everyone_is_logged_out_only_if_that_is_meant(
+    shell: Any, url: str, said: str, code: int, revision: int
+) -> None:
     """One word too many on a command line must not log out a whole shop."""
     leader, follower = pty.openpty()
     os.write(leader, said.encode())
 
-    done = run("sessions", "end", "--all", terminal=follower)
+    done = shell.run_cold("sessions", "end", "--all", terminal=follower)
 
     os.close(follower)
     asked = os.read(leader, 65536).decode()

@@ -5,12 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     from .conftest import Answer, HttpbinSite, Server
-
-pytestmark = pytest.mark.xdist_group("httpbin")
 
 READS = (
     *("/", "/html", "/deny", "/headers", "/user-agent", "/get?a=b&a=c", "/anything", "/anything/x/y?z"),

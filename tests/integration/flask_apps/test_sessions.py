@@ -116,9 +116,7 @@ def opening(open_redis: Any, open_site: Any) -> Opening:
     return Opening(open_redis, open_site)
 
 
-KINDS = [
-    pytest.param(kind, marks=pytest.mark.xdist_group(f"accounts-{kind}")) for kind in ("cookie", "server", "remember")
-]
+KINDS = ["cookie", "server", "remember"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
