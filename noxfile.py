@@ -164,7 +164,8 @@ def checks(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy", *MYPY_OPTIONS)
-    _pytest(session, *QUICK_ROOMS)
+    # The demo has a session of its own.
+    _pytest(session, *QUICK_ROOMS, "--ignore", "tests/docs/test_demo.py")
 
 
 @nox.session

@@ -90,7 +90,7 @@ class Shell:
         """Run a command to its end."""
         effective = {**self.environment, **environment}
         if any(effective.get(name) != os.environ.get(name) for name in effective if name.startswith("PYTHON")):
-            return self.run_cold(*args, **environment)  # it sways how Python starts
+            return self.run_cold(*args, terminal=None, **environment)  # it sways how Python starts
         return self._nursery.run(*args, folder=self.folder, environment=effective)
 
     def run_cold(self, *args: str, terminal: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -130,6 +131,12 @@ def counts() -> tuple[int | None, int | None, int | None]:
 def stop(*, window_id: str = "w", grace_seconds: float = 0.0) -> list[JobRecord]:
     """End what runs."""
     return quiesce_celery.stop_jobs(JobStop(window_id=window_id, grace_seconds=grace_seconds)) or []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Let go of Celery's results while their Redis is there: at their end they take leave of it."""
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
