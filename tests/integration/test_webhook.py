@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ from quiesce import (
     Audience,
     DeliveryError,
     EventKind,
+    InvalidValueError,
     MaintenanceEvent,
     Notice,
+    Settings,
     SettingsError,
 )
 from quiesce.plugins import PluginManager
@@ -319,10 +321,24 @@ def test_receiver_that_does_not_read_cannot_hold_us(receiver: Receiver) -> None:
     assert time.monotonic() - began < PATIENCE_SECONDS / 2  # it did not take the receiver's hanging up
 
 
-def test_deadline_is_ten_seconds() -> None:
-    """It is below the default of MAINTENANCE_HOOK_TIMEOUT, so that the reason is known when time is up."""
-    assert sending.TOTAL_SECONDS == 10.0
-    assert connecting.CONNECT_SECONDS == 5.0
+def test_deadline_is_below_the_timeout_of_hooks(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that the core gave up would still be on its way when the next one begins."""
+    monkeypatch.setenv("MAINTENANCE_WEBHOOK_URL", receiver.url("/hang"))
+    monkeypatch.setenv("MAINTENANCE_WEBHOOK_ALLOW_PRIVATE", "true")
+    monkeypatch.setenv("MAINTENANCE_HOOK_TIMEOUT", "0.5")
+
+    with pytest.raises(DeliveryError, match=r"within 0\.45 s"):
+        quiesce_webhook.notify(notice=notice())
+
+    assert timedelta(seconds=sending.TOTAL_SECONDS) < Settings().hook_timeout
+    assert connecting.CONNECT_SECONDS < sending.TOTAL_SECONDS
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 61, float("nan")])
+def test_deadline_is_sensible(seconds: float) -> None:
+    """Without one, a receiver has the notifier's thread for ever."""
+    with pytest.raises(InvalidValueError, match="total_seconds"):
+        Webhook("https://hooks.example/", total_seconds=seconds)
 
 
 @pytest.mark.parametrize("path", ["/flood-body", "/drip-body"])

@@ -11,12 +11,16 @@ def notify(notice: Notice) -> None:
     settings = Settings.load()
     if settings.webhook_url is None:
         return
-    from .webhook import Webhook  # noqa: PLC0415 - only who has a webhook pays for it
+    from .sending import TOTAL_SECONDS  # noqa: PLC0415 - only who has a webhook pays for it
+    from .webhook import Webhook  # noqa: PLC0415 - as above
 
+    # An attempt that the core has given up would still be on its way when the next one begins.
+    total_seconds = min(TOTAL_SECONDS, 0.9 * settings.hook_timeout.total_seconds())
     Webhook(
         settings.webhook_url,
         secrets=settings.webhook_secrets,
         shape=settings.webhook_shape,
         events=settings.webhook_events,
         allow_private=settings.webhook_allow_private,
+        total_seconds=total_seconds,
     ).notify(notice)

@@ -19,7 +19,7 @@ from .answers import check_answer
 from .connecting import GuardedBackend
 
 TOTAL_SECONDS = 10.0
-"""For everything, whatever the receiver does."""
+"""For everything, whatever the receiver does, unless another time is given."""
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -31,7 +31,7 @@ def post(
     headers: Mapping[str, str],
     resolver: Resolver,
     allow_private: bool,
-    total_seconds: float = TOTAL_SECONDS,
+    total_seconds: float,
 ) -> None:
     """Post JSON and return once the receiver has said that it took it; proxies of the environment are not used.
 
