@@ -20,13 +20,15 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 CORE, FLASK, FASTAPI = "packages/core", "packages/flask-adapter", "packages/fastapi-adapter"
 RQ, CELERY = "packages/jobs-rq", "packages/jobs-celery"
-PACKAGES = (CORE, FLASK, FASTAPI, RQ, CELERY)
+WEBHOOK = "packages/notifier-webhook"
+PACKAGES = (CORE, FLASK, FASTAPI, RQ, CELERY, WEBHOOK)
 ALONE = {
     "core": "quiesce",
     "flask": "quiesce_flask",
     "fastapi": "quiesce_fastapi",
     "rq": "quiesce_rq",
     "celery": "quiesce_celery",
+    "webhook": "quiesce_webhook",
 }
 """The wheels that are tried without the others, by the names of these tries."""
 EXAMPLE = "examples/classifier-plugin"
@@ -34,7 +36,7 @@ EXAMPLE = "examples/classifier-plugin"
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
     *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "markdown-it-py", "pyjwt"),
-    *("python-multipart", "simple-repository-server", "uvicorn", "websockets", "wsproto"),
+    *("python-multipart", "simple-repository-server", "standardwebhooks", "uvicorn", "websockets", "wsproto"),
 )
 DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")
 CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")
@@ -137,7 +139,7 @@ nox.options.sessions = ["checks", "alone"]
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
-    ours = (f"{CORE}[redis,schedule,totp,watch]", FLASK, FASTAPI, RQ, CELERY)
+    ours = (f"{CORE}[redis,schedule,totp,watch]", *PACKAGES[1:])
     session.install(*(part for each in ours for part in ("-e", each)), *requirements, "-c", constraints)
 
 

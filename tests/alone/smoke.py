@@ -1,4 +1,4 @@
-"""Uses one distribution as it was installed, with nothing else around it: ``smoke.py core|flask|fastapi|rq|celery``."""
+"""Uses one distribution as it was installed, with nothing else around it: ``smoke.py core|flask|webhook|…``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module, metadata, util
 from pathlib import Path
 
@@ -19,6 +22,7 @@ STRANGERS = {
     "fastapi": ("dateutil", "flask", "pytest", "redis", "rich", "werkzeug"),
     "celery": ("fastapi", "flask", "pytest", "rich", "rq", "starlette", "werkzeug"),
     "rq": ("fastapi", "flask", "pytest", "rich", "starlette", "werkzeug"),
+    "webhook": ("dateutil", "fastapi", "flask", "httpx", "pytest", "redis", "rich", "starlette", "werkzeug"),
 }
 NEEDS_AN_EXTRA = ("quiesce.cli.watch_view", "quiesce.stores.redis", "quiesce.testing")
 PLAN = ("schedule", "add", "--reason", "smoke", "--start", "2098-01-01T00:00", "--rrule", "FREQ=DAILY")
@@ -157,6 +161,30 @@ def celery() -> None:
     service.close()
 
 
+def webhook() -> None:
+    """Find the plugin, and post a notice to a receiver of this process."""
+    quiesce, plugin = import_module("quiesce"), import_module("quiesce_webhook")
+    command = str(Path(sys.prefix) / "bin" / "quiesce")
+    listed = subprocess.run([command, "plugins", "--json"], stdout=subprocess.PIPE, check=True).stdout
+    check("plugins", [found["name"] for found in json.loads(listed)["plugins"]], ["webhook"])
+    types: list[str] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            types.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["type"])
+            self.send_response(204)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.handle_request).start()
+        event = quiesce.MaintenanceEvent(kind=quiesce.EventKind.ENDED, at=datetime.now(UTC), revision=1, number=0)
+        everyone = quiesce.Audience.EVERYONE
+        notice = quiesce.Notice(event=event, service_name="smoke", window=None, audience=everyone)
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        plugin.Webhook(url, allow_private=True).notify(notice=notice)
+    check("posted", types, ["maintenance.ended"])
+
+
 def main(package: str) -> None:
     """Check that nothing else is installed, import all, and walk through a cycle."""
     check("strangers", [name for name in STRANGERS[package] if util.find_spec(name)], [])
@@ -164,7 +192,8 @@ def main(package: str) -> None:
         import_everything(distribution)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"MAINTENANCE_STORE_URL": f"sqlite:///{folder}/smoke.db", "MAINTENANCE_ADMIN_TOKEN": TOKEN}
-        {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq, "celery": celery}[package]()
+        tries = {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq, "celery": celery, "webhook": webhook}
+        tries[package]()
 
 
 if __name__ == "__main__":

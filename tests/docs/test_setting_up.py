@@ -14,6 +14,7 @@ import pytest
 READ_ELSEWHERE = {
     ("docs/reference/settings.md", "toml"): "tests/unit/test_settings_reference.py loads it",
     ("docs/reference/cli.md", "json"): "test_cli_documents.py compares each with the command's own",
+    ("docs/how-to/send-webhooks.md", "json"): "tests/unit/test_webhook_bodies.py compares it with a real body",
     ("docs/how-to/handle-an-emergency.md", "text"): "test_emergency_lines.py has the same lines logged",
     ("docs/reference/cli.md", "text"): "test_cli_documents.py compares it with a real error",
 }

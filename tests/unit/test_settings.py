@@ -15,6 +15,7 @@ from quiesce.model import SettingsError
 from quiesce.settings import SETTINGS, Settings
 
 NAMES = [setting.name for setting in SETTINGS]
+SIGNING = "whsec_" + "A" * 32
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,10 @@ def test_table_and_class_agree() -> None:
         ("MAINTENANCE_NOTIFICATIONS_ENABLED", "false", "notifications_enabled", False),
         ("MAINTENANCE_EMAIL_ALERTS", "false", "email_alerts", False),
         ("MAINTENANCE_WEBHOOK_URL", "https://hooks.example/x", "webhook_url", "https://hooks.example/x"),
+        ("MAINTENANCE_WEBHOOK_SECRETS", f"{SIGNING},{SIGNING}", "webhook_secrets", (SIGNING,)),
+        ("MAINTENANCE_WEBHOOK_SHAPE", "Slack", "webhook_shape", "slack"),
+        ("MAINTENANCE_WEBHOOK_EVENTS", "ended, STARTED", "webhook_events", ("ended", "started")),
+        ("MAINTENANCE_WEBHOOK_ALLOW_PRIVATE", "yes", "webhook_allow_private", True),
         ("MAINTENANCE_STORE_URL", "redis://h:6379/1", "store_url", "redis://h:6379/1"),
         ("MAINTENANCE_SERVICE_NAME", "shop-1", "service_name", "shop-1"),
         ("MAINTENANCE_ADMIN_TOKEN", "0123456789abcdef", "admin_token", "0123456789abcdef"),
@@ -110,6 +115,12 @@ def test_blank_variable_counts_as_not_set(name: str) -> None:
         ("MAINTENANCE_WEBHOOK_URL", "https://"),
         ("MAINTENANCE_WEBHOOK_URL", "https://x:99999/"),
         ("MAINTENANCE_WEBHOOK_URL", "https://[x/"),
+        ("MAINTENANCE_WEBHOOK_SECRETS", "c2hvcnQ="),
+        ("MAINTENANCE_WEBHOOK_SECRETS", "whsec_c2hvcnQ="),
+        ("MAINTENANCE_WEBHOOK_SECRETS", f"{SIGNING},whsec_{'!' * 32}"),
+        ("MAINTENANCE_WEBHOOK_SECRETS", "whsec_" + "A" * 88),
+        ("MAINTENANCE_WEBHOOK_SHAPE", "fax"),
+        ("MAINTENANCE_WEBHOOK_EVENTS", "started, lunch"),
         ("MAINTENANCE_STORE_URL", "maintenance.db"),
         ("MAINTENANCE_SERVICE_NAME", "a b"),
         ("MAINTENANCE_SERVICE_NAME", "x" * 65),
@@ -151,7 +162,10 @@ def test_all_faults_are_listed_at_once() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["MAINTENANCE_ADMIN_TOKEN", "MAINTENANCE_SECRET_KEY", "MAINTENANCE_STORE_URL", "MAINTENANCE_WEBHOOK_URL"],
+    [
+        *("MAINTENANCE_ADMIN_TOKEN", "MAINTENANCE_SECRET_KEY", "MAINTENANCE_STORE_URL"),
+        *("MAINTENANCE_WEBHOOK_SECRETS", "MAINTENANCE_WEBHOOK_URL"),
+    ],
 )
 def test_confidential_value_is_never_shown(name: str) -> None:
     """Faults and reprs end in logs that many people read."""
@@ -167,6 +181,7 @@ def test_confidential_value_is_never_shown(name: str) -> None:
     [
         ("MAINTENANCE_DEFAULT_TIMOUT", "MAINTENANCE_DEFAULT_TIMEOUT"),
         ("MAINTENANCE_STORE_URI", "MAINTENANCE_STORE_URL"),
+        ("MAINTENANCE_WEBHOOK_SECRET", "MAINTENANCE_WEBHOOK_SECRETS"),
         ("MAINTENANCE_CONFIGFILE", "MAINTENANCE_CONFIG_FILE"),
         ("MAINTENENCE_ADMIN_TOKEN", "MAINTENANCE_ADMIN_TOKEN"),
         ("EMERGENCY_MODE_JOBS_GRACE_PERIOD", "EMERGENCY_MODE_JOB_GRACE_PERIOD"),
@@ -184,7 +199,7 @@ def test_misspelled_variable_is_a_fault(name: str, meant: str) -> None:
     [
         "MAINTENANCE_MODE",
         "MAINTENANCE_CONTACT",
-        "MAINTENANCE_WEBHOOK_SECRET",
+        "MAINTENANCE_PAGER_SECRET",
         "MAINTENANCE_EMAIL_FROM",
         "TEST_MODE",
         "MAIL",
@@ -208,6 +223,8 @@ def test_variable_of_other_software_is_left_alone(name: str) -> None:
         ("admin_token", "short"),
         ("admin_token", ""),
         ("on_stale", ["keep"]),
+        ("webhook_secrets", [{}]),
+        ("webhook_events", [["started"]]),
     ],
 )
 def test_code_is_held_to_the_same_rules(attribute: str, value: Any) -> None:

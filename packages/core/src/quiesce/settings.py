@@ -45,6 +45,10 @@ class Settings:
     notifications_enabled: bool = True
     email_alerts: bool = True
     webhook_url: str | None = field(default=None, repr=False)
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    webhook_shape: str = "standard"
+    webhook_events: tuple[str, ...] = ()
+    webhook_allow_private: bool = False
     store_url: str = field(default="sqlite:///maintenance.db", repr=False)
     service_name: str = "default"
     admin_token: str | None = field(default=None, repr=False)

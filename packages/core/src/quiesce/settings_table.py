@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import settings_values as values
+from .model import EventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,43 @@ SETTINGS: tuple[Setting, ...] = (
         "MAINTENANCE_WEBHOOK_URL",
         "webhook_url",
         "",
-        "Where alerts are posted, once a notifier for it is installed.",
+        "Where notices are posted, by the plugin quiesce-webhook.",
         "an http or https URL",
         values.web_address,
         is_confidential=True,
+    ),
+    Setting(
+        "MAINTENANCE_WEBHOOK_SECRETS",
+        "webhook_secrets",
+        "",
+        "What signs the notices to MAINTENANCE_WEBHOOK_URL; every one does, so that receivers can change over.",
+        "whsec_ and 24 to 64 bytes in base64; several separated by commas",
+        values.webhook_secrets,
+        is_confidential=True,
+    ),
+    Setting(
+        "MAINTENANCE_WEBHOOK_SHAPE",
+        "webhook_shape",
+        "standard",
+        "The form of the notices to MAINTENANCE_WEBHOOK_URL.",
+        "standard, slack or teams",
+        values.choice("standard", "slack", "teams"),
+    ),
+    Setting(
+        "MAINTENANCE_WEBHOOK_EVENTS",
+        "webhook_events",
+        "",
+        "The kinds of events that MAINTENANCE_WEBHOOK_URL is told of; every kind when not set.",
+        f"any of {', '.join(EventKind)}, separated by commas",
+        values.some_of(*EventKind),
+    ),
+    Setting(
+        "MAINTENANCE_WEBHOOK_ALLOW_PRIVATE",
+        "webhook_allow_private",
+        "false",
+        "Whether MAINTENANCE_WEBHOOK_URL may lead to this machine or a private network.",
+        _YES_NO,
+        values.boolean,
     ),
     Setting(
         "MAINTENANCE_STORE_URL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ LONGEST = timedelta(days=366)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[!-~]{16,512}")
+_SIGNING = "whsec_"
 _PATH = re.compile(r"/[^*?#\x00-\x20\x7f\\]*(?:/\*)?")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*", re.IGNORECASE)
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)?", re.ASCII)
@@ -67,6 +69,12 @@ def choice(*choices: str, fold: Callable[[str], str] = str.lower) -> Callable[[o
     return read
 
 
+def some_of(*choices: str) -> Callable[[object], tuple[str, ...]]:
+    """Return a reader of some of the words, each once, in any letter case."""
+    one = choice(*choices)
+    return lambda raw: tuple(dict.fromkeys(one(item) for item in _items(raw)))
+
+
 def name(raw: object) -> str:
     """Return a name of letters, digits, ``-``, ``_`` and ``.``."""
     if not isinstance(raw, str) or not _NAME.fullmatch(raw):
@@ -104,6 +112,11 @@ def web_address(raw: object) -> str:
     if not usable:
         raise UnreadableError
     return raw
+
+
+def webhook_secrets(raw: object) -> tuple[str, ...]:
+    """Return the secrets of a Standard Webhook, each once."""
+    return tuple(dict.fromkeys(_webhook_secret(item) for item in _items(raw)))
 
 
 def store_address(raw: object) -> str:
@@ -153,6 +166,18 @@ def paths(raw: object) -> tuple[str, ...]:
             raise UnreadableError
         found[item.rstrip("/") or "/"] = None
     return tuple(found)
+
+
+def _webhook_secret(item: object) -> str:
+    if not isinstance(item, str) or not item.startswith(_SIGNING):
+        raise UnreadableError
+    try:
+        key = base64.b64decode(item.removeprefix(_SIGNING), validate=True)
+    except ValueError as exc:
+        raise UnreadableError from exc
+    if not 24 <= len(key) <= 64:
+        raise UnreadableError
+    return item
 
 
 def _items(raw: object) -> Iterable[object]:

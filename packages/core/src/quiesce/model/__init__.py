@@ -8,6 +8,7 @@ from .errors import (
     AmbiguousWindowError,
     BoardError,
     ConflictError,
+    DeliveryError,
     IdTakenError,
     InvalidValueError,
     MissingExtraError,
@@ -44,6 +45,7 @@ from .jobs import (
 from .leases import Lease
 from .lineage import merged, stamped
 from .modes import Mode
+from .notices import Audience, Notice
 from .operations import BUILTIN_OPERATIONS, OperationType
 from .operators import Operator, ProofKind, ProofOutcome, ProofVerdict
 from .passes import BypassPass
@@ -65,6 +67,7 @@ __all__ = [
     "Acknowledgement",
     "ActiveSession",
     "AmbiguousWindowError",
+    "Audience",
     "AuditRecord",
     "BoardError",
     "BypassPass",
@@ -73,6 +76,7 @@ __all__ = [
     "ConflictError",
     "CountKey",
     "Decision",
+    "DeliveryError",
     "EffectiveMaintenance",
     "EmergencyProgress",
     "EmergencyRecovery",
@@ -103,6 +107,7 @@ __all__ = [
     "NoSuchWindowError",
     "NotQuiescedError",
     "NotRecoveredError",
+    "Notice",
     "OperationRefusedError",
     "OperationType",
     "Operator",

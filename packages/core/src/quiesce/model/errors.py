@@ -17,6 +17,7 @@ QuiesceError
 │   └── AmbiguousWindowError    several windows are open and none was named
 ├── OperationRefusedError       maintenance refuses this operation
 ├── NotQuiescedError            the system was not quiet in time
+├── DeliveryError               a notifier did not deliver a notice
 ├── StoreError                  the store does not do what it was asked
 │   ├── StoreUnreachableError   it cannot be reached in time
 │   ├── StoreCorruptError       what it holds cannot be read
@@ -165,6 +166,30 @@ class NotQuiescedError(QuiesceError):
     def __init__(self, report: QuiescenceReport) -> None:
         super().__init__(f"not quiesced at revision {report.revision}: {'; '.join(report.obstacles)}")
         self.report = report
+
+
+class DeliveryError(QuiesceError):
+    """Raised by a notifier when a notice was not delivered; says whether, and when, to try again.
+
+    Args:
+        problem: what went wrong, fit for logs: no secret, no address that holds one.
+        retry_after_seconds: not before; ``None``: as it is usual.
+        is_permanent: the receiver will never take this notice; the next one may be another matter.
+        disables: the receiver wants none any more; nothing is sent until an operator says so.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        retry_after_seconds: float | None = None,
+        is_permanent: bool = False,
+        disables: bool = False,
+    ) -> None:
+        super().__init__(problem)
+        self.retry_after_seconds = retry_after_seconds
+        self.is_permanent = is_permanent
+        self.disables = disables
 
 
 class StoreError(QuiesceError):

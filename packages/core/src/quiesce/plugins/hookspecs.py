@@ -16,8 +16,10 @@ from ..model import (
     JobHold,
     JobRecord,
     JobStop,
+    MaintenanceEvent,
     MaintenanceState,
     MaintenanceWindow,
+    Notice,
     OperationType,
     RequestInfo,
     SessionInvalidation,
@@ -97,6 +99,21 @@ def on_session_invalidate(invalidation: SessionInvalidation) -> None:
     Stops: never, every plugin is called, in parallel.
     Raises: recorded as this plugin's failure, and tried again, later and later; the sessions are over all the same. So
         is a time-out.
+    """
+
+
+@hookspec
+def notify(event: MaintenanceEvent, notice: Notice) -> None:
+    """Tell people of what happened.
+
+    When: after the commit, once for each event and plugin and in the order of what happened: by the leading agent, or
+        by a command before it ends. Again until it has returned, later and later for a day at most; and again after
+        who sent it died halfway, so let receivers know it by ``notice.id``.
+    Thread: one of its own for each plugin; it may block for ``MAINTENANCE_HOOK_TIMEOUT`` at most.
+    Return: nothing once it is delivered; ``None`` or any other value is ignored.
+    Stops: never, every plugin is called, each at its own pace.
+    Raises: tried again, and the plugin's later notices wait for it; ``DeliveryError`` says when, or that it is of no
+        use. So is a time-out.
     """
 
 

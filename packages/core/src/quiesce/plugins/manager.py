@@ -18,6 +18,7 @@ from ..model import (
     JobStop,
     MaintenanceState,
     MaintenanceWindow,
+    Notice,
     OperationType,
     PluginError,
     QuiesceError,
@@ -139,6 +140,11 @@ class PluginManager:
         if only is not None:
             calls = [call for call in calls if call[0] == only]
         return call_all(calls, hook="on_session_invalidate", timeout_seconds=timeout_seconds)
+
+    def notify(self, notice: Notice, *, timeout_seconds: float, only: str) -> HookResult:
+        """Have one plugin tell people; never raises, ends soon after the timeout."""
+        calls = [call for call in self._calls("notify", event=notice.event, notice=notice) if call[0] == only]
+        return call_all(calls, hook="notify", timeout_seconds=timeout_seconds)[0]
 
     def job_counts(self, *, timeout_seconds: float) -> tuple[HookResult, ...]:
         """Ask every plugin for its jobs, as ``answer`` of the results; never raises, ends soon after the timeout."""

@@ -1,0 +1,26 @@
+"""The hook for the webhook of the settings; the HTTP client is imported once there is one."""
+
+from __future__ import annotations
+
+from quiesce import Notice, Settings, hookimpl
+
+
+@hookimpl
+def notify(notice: Notice) -> None:
+    """Post a notice to MAINTENANCE_WEBHOOK_URL; without that setting there is nobody to tell, and nothing is done."""
+    settings = Settings.load()
+    if settings.webhook_url is None:
+        return
+    from .sending import TOTAL_SECONDS  # noqa: PLC0415 - only who has a webhook pays for it
+    from .webhook import Webhook  # noqa: PLC0415 - as above
+
+    # An attempt that the core has given up would still be on its way when the next one begins.
+    total_seconds = min(TOTAL_SECONDS, 0.9 * settings.hook_timeout.total_seconds())
+    Webhook(
+        settings.webhook_url,
+        secrets=settings.webhook_secrets,
+        shape=settings.webhook_shape,
+        events=settings.webhook_events,
+        allow_private=settings.webhook_allow_private,
+        total_seconds=total_seconds,
+    ).notify(notice)
