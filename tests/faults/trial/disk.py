@@ -7,6 +7,7 @@ import errno
 import resource
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,21 +78,26 @@ class RationedDisk:
 
 @contextmanager
 def small_disk(folder: Path, processes: Callable[[], Iterable[int]]) -> Iterator[Disk]:
-    """Yield a disk in the folder; it is gone with the block.
+    """Yield a disk; it is gone with the block.
+
+    It is mounted outside pytest's folders: what a killed run leaves behind would keep later runs from clearing them up.
 
     Args:
-        folder: is made.
-        processes: all that write to the store, for a user who may mount nothing.
+        folder: is made, and used by a user who may mount nothing.
+        processes: all that write to the store, for such a user.
     """
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=0700", "tmpfs", str(folder)]
-    if not _succeeds(mount):
-        yield RationedDisk(folder, processes)
-        return
+    mounted = Path(tempfile.mkdtemp(prefix="quiesce-disk-"))
     try:
-        yield SmallDisk(folder)
+        if _succeeds(["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=0700", "tmpfs", str(mounted)]):
+            try:
+                yield SmallDisk(mounted)
+            finally:
+                _succeeds(["umount", "-l", str(mounted)])
+        else:
+            folder.mkdir()
+            yield RationedDisk(folder, processes)
     finally:
-        _succeeds(["umount", "-l", str(folder)])
+        mounted.rmdir()
 
 
 def _succeeds(command: list[str]) -> bool:
