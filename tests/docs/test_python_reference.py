@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("quiesce", "quiesce_flask", "quiesce_fastapi", "quiesce_rq", "quiesce_celery", "quiesce.testing")
+PACKAGES = (
+    "quiesce",
+    "quiesce_flask",
+    "quiesce_fastapi",
+    "quiesce_rq",
+    "quiesce_celery",
+    "quiesce_email",
+    "quiesce.testing",
+)
 
 
 def table(root: Path, package: str) -> dict[str, str]:

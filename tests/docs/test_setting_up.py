@@ -15,6 +15,8 @@ READ_ELSEWHERE = {
     ("docs/reference/settings.md", "toml"): "tests/unit/test_settings_reference.py loads it",
     ("docs/reference/cli.md", "json"): "test_cli_documents.py compares each with the command's own",
     ("docs/how-to/handle-an-emergency.md", "text"): "test_emergency_lines.py has the same lines logged",
+    ("docs/how-to/send-e-mail.md", "sh"): "test_mail.py reads its settings",
+    ("packages/notifier-email/README.md", "sh"): "test_mail.py reads its settings",
     ("docs/reference/cli.md", "text"): "test_cli_documents.py compares it with a real error",
 }
 OPERATED = frozenset({"quiesce", "curl", "gunicorn", "flask"})
