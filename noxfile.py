@@ -19,20 +19,22 @@ nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
 CORE, FLASK, FASTAPI = "packages/core", "packages/flask-adapter", "packages/fastapi-adapter"
-RQ, CELERY = "packages/jobs-rq", "packages/jobs-celery"
-PACKAGES = (CORE, FLASK, FASTAPI, RQ, CELERY)
+RQ, CELERY, EMAIL = "packages/jobs-rq", "packages/jobs-celery", "packages/notifier-email"
+PACKAGES = (CORE, FLASK, FASTAPI, RQ, CELERY, EMAIL)
 ALONE = {
     "core": "quiesce",
     "flask": "quiesce_flask",
     "fastapi": "quiesce_fastapi",
     "rq": "quiesce_rq",
     "celery": "quiesce_celery",
+    "email": "quiesce_email",
 }
 """The wheels that are tried without the others, by the names of these tries."""
 EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
+    *("aiosmtpd", "icalendar"),
     *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "markdown-it-py", "pyjwt"),
     *("python-multipart", "simple-repository-server", "uvicorn", "websockets", "wsproto"),
 )
@@ -131,7 +133,7 @@ nox.options.sessions = ["checks", "alone"]
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
-    ours = (f"{CORE}[redis,schedule,totp,watch]", FLASK, FASTAPI, RQ, CELERY)
+    ours = (f"{CORE}[redis,schedule,totp,watch]", FLASK, FASTAPI, RQ, CELERY, EMAIL)
     session.install(*(part for each in ours for part in ("-e", each)), *requirements, "-c", constraints)
 
 

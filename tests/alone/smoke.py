@@ -1,4 +1,4 @@
-"""Uses one distribution as it was installed, with nothing else around it: ``smoke.py core|flask|fastapi|rq|celery``."""
+"""Uses one distribution as it was installed, alone: ``smoke.py core|flask|fastapi|rq|celery|email``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import import_module, metadata, util
 from pathlib import Path
 
@@ -18,6 +19,7 @@ STRANGERS = {
     "flask": ("dateutil", "fastapi", "pytest", "redis", "rich", "starlette"),
     "fastapi": ("dateutil", "flask", "pytest", "redis", "rich", "werkzeug"),
     "celery": ("fastapi", "flask", "pytest", "rich", "rq", "starlette", "werkzeug"),
+    "email": ("fastapi", "flask", "icalendar", "pytest", "redis", "rich", "starlette", "werkzeug"),
     "rq": ("fastapi", "flask", "pytest", "rich", "starlette", "werkzeug"),
 }
 NEEDS_AN_EXTRA = ("quiesce.cli.watch_view", "quiesce.stores.redis", "quiesce.testing")
@@ -157,6 +159,24 @@ def celery() -> None:
     service.close()
 
 
+def email() -> None:
+    """Find the plugin, and see it write a message; no mail server runs here."""
+    quiesce, plugin = import_module("quiesce"), import_module("quiesce_email")
+    command = str(Path(sys.prefix) / "bin" / "quiesce")
+    listed = subprocess.run([command, "plugins", "--json"], stdout=subprocess.PIPE, check=True).stdout
+    check("plugins", [found["name"] for found in json.loads(listed)["plugins"]], ["email"])
+    event = quiesce.MaintenanceEvent(kind=quiesce.EventKind.STARTED, at=datetime.now(UTC), revision=1, number=0)
+    notice = quiesce.Notice(event=event, service_name="smoke", window=None, audience=quiesce.Audience.OPERATORS)
+    os.environ |= {"MAINTENANCE_SMTP_URL": "smtp://127.0.0.1:1", "MAINTENANCE_EMAIL_FROM": "ops@shop.example"}
+    os.environ |= {"MAINTENANCE_EMAIL_OPERATORS": "ann@shop.example", "MAINTENANCE_EMAIL_TIME_ZONE": "Europe/Berlin"}
+    try:
+        plugin.notify(notice)
+    except quiesce.DeliveryError as exc:
+        check("notify", str(exc).split()[3], "ConnectionRefusedError:")
+    else:
+        raise SystemExit("mail was sent to nowhere")
+
+
 def main(package: str) -> None:
     """Check that nothing else is installed, import all, and walk through a cycle."""
     check("strangers", [name for name in STRANGERS[package] if util.find_spec(name)], [])
@@ -164,7 +184,7 @@ def main(package: str) -> None:
         import_everything(distribution)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"MAINTENANCE_STORE_URL": f"sqlite:///{folder}/smoke.db", "MAINTENANCE_ADMIN_TOKEN": TOKEN}
-        {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq, "celery": celery}[package]()
+        {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq, "celery": celery, "email": email}[package]()
 
 
 if __name__ == "__main__":
