@@ -39,7 +39,7 @@ def connection(server: MailServer, *, deadline: float) -> Iterator[Client]:
         try:
             client.open()
         except (OSError, ValueError) as exc:
-            problem = TOO_LATE if client.is_cut else described(exc)
+            problem = TOO_LATE if client.is_cut else described(exc, server=server)
             raise DeliveryError(f"mail server {server.place}: {problem}") from exc
         yield client
         with suppress(OSError):
@@ -133,28 +133,33 @@ class Client(smtplib.SMTP):
             self.login(self._server.user, self._server.password)
         except smtplib.SMTPAuthenticationError as exc:
             # Its text is the server's, which knows the password by now: only the code is told.
-            problem = f"does not accept the login ({exc.smtp_code})"
+            problem = f"it does not accept the login ({exc.smtp_code})"
         except smtplib.SMTPServerDisconnected:
-            problem = "hung up during the login"
+            problem = "it hung up during the login"
         except smtplib.SMTPException as exc:
-            problem = f"takes no login ({type(exc).__name__})"
+            problem = f"it takes no login ({type(exc).__name__})"
         except ValueError:
-            problem = "answered the login with nonsense"
+            problem = "it answered the login with nonsense"
         if problem:
-            raise DeliveryError(f"mail server {self._server.place} {problem}")
+            raise DeliveryError(f"mail server {self._server.place}: {TOO_LATE if self.is_cut else problem}")
 
 
-def described(exc: BaseException) -> str:
+def described(exc: BaseException, *, server: MailServer) -> str:
     """Return what went wrong in one bounded line, from an error whose text a server may have written."""
     if isinstance(exc, smtplib.SMTPResponseException):
-        return reply(exc.smtp_code, exc.smtp_error)
-    return " ".join(re.sub(r"[^ -~]+", " ", f"{type(exc).__name__}: {exc}").split())[:200]
+        return reply(exc.smtp_code, exc.smtp_error, server=server)
+    return _bounded(f"{type(exc).__name__}: {exc}", server=server)
 
 
-def reply(code: int, text: bytes | str) -> str:
+def reply(code: int, text: bytes | str, *, server: MailServer) -> str:
     """Return the server's answer in one bounded line."""
     words = text.decode("ascii", "replace") if isinstance(text, bytes) else text
-    return " ".join(re.sub(r"[^ -~]+", " ", f"{code} {words}").split())[:160]
+    return _bounded(f"{code} {words}", server=server)
+
+
+def _bounded(text: str, *, server: MailServer) -> str:
+    # The password goes first: half of it, or with other spaces, would not be found any more.
+    return " ".join(re.sub(r"[^ -~]+", " ", server.redacted(text)).split())[:160]
 
 
 def _own_name() -> str:

@@ -77,7 +77,7 @@ def _send(
                     _post(client, post, sender=sender, fates=fates, tally=tally, server=server)
             except (OSError, ValueError) as exc:
                 done = sum(fates.get(address) is Fate.ACCEPTED for address in everybody)
-                said = TOO_LATE if client.is_cut else server.redacted(described(exc))
+                said = TOO_LATE if client.is_cut else described(exc, server=server)
                 problem = f"mail server {server.place}: {said}; {done} of {len(everybody)} recipients have it"
                 raise DeliveryError(problem) from None  # its text is the server's
             finally:
@@ -97,11 +97,11 @@ def _post(
         for address, (code, text) in answers.items():
             if 500 <= code < 600:
                 fates[address] = Fate.REFUSED
-                tally.refused[address] = server.redacted(reply(code, text))
+                tally.refused[address] = reply(code, text, server=server)
             elif code == _TOO_MANY and accepted:
                 waiting.append(address)  # the server takes fewer in one go
             else:
-                tally.deferred[address] = server.redacted(reply(code, text))
+                tally.deferred[address] = reply(code, text, server=server)
 
 
 def _transact(
