@@ -20,14 +20,15 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 CORE, FLASK, FASTAPI = "packages/core", "packages/flask-adapter", "packages/fastapi-adapter"
 RQ, CELERY = "packages/jobs-rq", "packages/jobs-celery"
-WEBHOOK = "packages/notifier-webhook"
-PACKAGES = (CORE, FLASK, FASTAPI, RQ, CELERY, WEBHOOK)
+EMAIL, WEBHOOK = "packages/notifier-email", "packages/notifier-webhook"
+PACKAGES = (CORE, FLASK, FASTAPI, RQ, CELERY, EMAIL, WEBHOOK)
 ALONE = {
     "core": "quiesce",
     "flask": "quiesce_flask",
     "fastapi": "quiesce_fastapi",
     "rq": "quiesce_rq",
     "celery": "quiesce_celery",
+    "email": "quiesce_email",
     "webhook": "quiesce_webhook",
 }
 """The wheels that are tried without the others, by the names of these tries."""
@@ -35,6 +36,7 @@ EXAMPLE = "examples/classifier-plugin"
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
+    *("aiosmtpd", "icalendar"),
     *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "markdown-it-py", "pyjwt"),
     *("python-multipart", "simple-repository-server", "standardwebhooks", "uvicorn", "websockets", "wsproto"),
 )

@@ -21,6 +21,7 @@ STRANGERS = {
     "flask": ("dateutil", "fastapi", "pytest", "redis", "rich", "starlette"),
     "fastapi": ("dateutil", "flask", "pytest", "redis", "rich", "werkzeug"),
     "celery": ("fastapi", "flask", "pytest", "rich", "rq", "starlette", "werkzeug"),
+    "email": ("fastapi", "flask", "icalendar", "pytest", "redis", "rich", "starlette", "werkzeug"),
     "rq": ("fastapi", "flask", "pytest", "rich", "starlette", "werkzeug"),
     "webhook": ("dateutil", "fastapi", "flask", "httpx", "pytest", "redis", "rich", "starlette", "werkzeug"),
 }
@@ -185,6 +186,24 @@ def webhook() -> None:
     check("posted", types, ["maintenance.ended"])
 
 
+def email() -> None:
+    """Find the plugin, and see it write a message; no mail server runs here."""
+    quiesce, plugin = import_module("quiesce"), import_module("quiesce_email")
+    command = str(Path(sys.prefix) / "bin" / "quiesce")
+    listed = subprocess.run([command, "plugins", "--json"], stdout=subprocess.PIPE, check=True).stdout
+    check("plugins", [found["name"] for found in json.loads(listed)["plugins"]], ["email"])
+    event = quiesce.MaintenanceEvent(kind=quiesce.EventKind.STARTED, at=datetime.now(UTC), revision=1, number=0)
+    notice = quiesce.Notice(event=event, service_name="smoke", window=None, audience=quiesce.Audience.OPERATORS)
+    os.environ |= {"MAINTENANCE_SMTP_URL": "smtp://127.0.0.1:1", "MAINTENANCE_EMAIL_FROM": "ops@shop.example"}
+    os.environ |= {"MAINTENANCE_EMAIL_OPERATORS": "ann@shop.example", "MAINTENANCE_EMAIL_TIME_ZONE": "Europe/Berlin"}
+    try:
+        plugin.notify(notice)
+    except quiesce.DeliveryError as exc:
+        check("notify", str(exc).split()[3], "ConnectionRefusedError:")
+    else:
+        raise SystemExit("mail was sent to nowhere")
+
+
 def main(package: str) -> None:
     """Check that nothing else is installed, import all, and walk through a cycle."""
     check("strangers", [name for name in STRANGERS[package] if util.find_spec(name)], [])
@@ -192,8 +211,8 @@ def main(package: str) -> None:
         import_everything(distribution)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"MAINTENANCE_STORE_URL": f"sqlite:///{folder}/smoke.db", "MAINTENANCE_ADMIN_TOKEN": TOKEN}
-        tries = {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq, "celery": celery, "webhook": webhook}
-        tries[package]()
+        tries = {"core": core, "flask": flask, "fastapi": fastapi, "rq": rq, "celery": celery}
+        (tries | {"email": email, "webhook": webhook})[package]()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ PACKAGES = (
     "quiesce_fastapi",
     "quiesce_rq",
     "quiesce_celery",
+    "quiesce_email",
     "quiesce_webhook",
     "quiesce.testing",
 )

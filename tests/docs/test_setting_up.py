@@ -16,6 +16,8 @@ READ_ELSEWHERE = {
     ("docs/reference/cli.md", "json"): "test_cli_documents.py compares each with the command's own",
     ("docs/how-to/send-webhooks.md", "json"): "tests/unit/test_webhook_bodies.py compares it with a real body",
     ("docs/how-to/handle-an-emergency.md", "text"): "test_emergency_lines.py has the same lines logged",
+    ("docs/how-to/send-e-mail.md", "sh"): "test_mail.py reads its settings",
+    ("packages/notifier-email/README.md", "sh"): "test_mail.py reads its settings",
     ("docs/reference/cli.md", "text"): "test_cli_documents.py compares it with a real error",
 }
 OPERATED = frozenset({"quiesce", "curl", "gunicorn", "flask"})

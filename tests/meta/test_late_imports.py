@@ -19,7 +19,7 @@ WORKERS = {
     "flask": """
 import flask, quiesce, quiesce_flask
 app = flask.Flask("app")
-settings = quiesce.Settings(store_url=URL, disabled_plugins=("celery", "fastapi", "rq"))
+settings = quiesce.Settings(store_url=URL, disabled_plugins=("celery", "email", "fastapi", "rq"))
 service = quiesce.EnhancedMaintenanceModeService(settings)
 quiesce_flask.init_app(app, service=service)
 assert app.test_client().get("/").status_code == 404
@@ -28,7 +28,7 @@ service.close()
     "fastapi": """
 import asyncio, fastapi, quiesce, quiesce_fastapi
 app = fastapi.FastAPI()
-settings = quiesce.Settings(store_url=URL, disabled_plugins=("celery", "flask", "rq"))
+settings = quiesce.Settings(store_url=URL, disabled_plugins=("celery", "email", "flask", "rq"))
 service = quiesce.EnhancedMaintenanceModeService(settings)
 quiesce_fastapi.init_app(app, service=service)
 scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": [],
@@ -107,6 +107,14 @@ def test_a_worker_has_what_opens_and_ends_a_window(tmp_path: Path, framework: st
     imported = imported_by(WORKERS[framework], tmp_path)
 
     assert NEEDED_AT_ONCE - imported == set()
+
+
+def test_the_notifier_by_mail_imports_no_mail_before_it_has_a_server(tmp_path: Path) -> None:
+    """It is imported by every worker, and used by one."""
+    script = "import quiesce, quiesce_email\nassert quiesce_email.notify(None) is None"
+    imported = imported_by(script, tmp_path)
+
+    assert imported & {"quiesce_email.delivering", "smtplib", "ssl", "zoneinfo"} == set()
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

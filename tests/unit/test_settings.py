@@ -83,6 +83,19 @@ def test_table_and_class_agree() -> None:
         ("MAINTENANCE_WORKER_GONE_AFTER", "60", "worker_gone_after", timedelta(minutes=1)),
         ("MAINTENANCE_DISABLE_PLUGINS", "flask, rpc", "disabled_plugins", ("flask", "rpc")),
         ("MAINTENANCE_HOOK_TIMEOUT", "0.5", "hook_timeout", timedelta(seconds=0.5)),
+        ("MAINTENANCE_SMTP_URL", "smtps://u:p%40x@h", "smtp_url", "smtps://u:p%40x@h"),
+        ("MAINTENANCE_SMTP_URL", "smtp://[::1]:25/?starttls=never", "smtp_url", "smtp://[::1]:25/?starttls=never"),
+        ("MAINTENANCE_SMTP_URL", "smtp://u:p@h:587?ca=/a.pem", "smtp_url", "smtp://u:p@h:587?ca=/a.pem"),
+        ("MAINTENANCE_EMAIL_FROM", "Größe, Shop <a@b.example>", "email_from", "Größe, Shop <a@b.example>"),
+        (
+            "MAINTENANCE_EMAIL_OPERATORS",
+            "a@x.example, a.b+c@y.example",
+            "email_operators",
+            ("a@x.example", "a.b+c@y.example"),
+        ),
+        ("MAINTENANCE_EMAIL_USERS", "a@x.example,a@x.example", "email_users", ("a@x.example",)),
+        ("MAINTENANCE_EMAIL_TEMPLATES", "/etc/mail templates", "email_templates", "/etc/mail templates"),
+        ("MAINTENANCE_EMAIL_TIME_ZONE", "Europe/Berlin", "email_time_zone", "Europe/Berlin"),
     ],
 )
 def test_environment_is_read(name: str, text: str, attribute: str, value: object) -> None:
@@ -137,6 +150,27 @@ def test_blank_variable_counts_as_not_set(name: str) -> None:
         ("MAINTENANCE_EXEMPT_PATHS", "/a/../b"),
         ("MAINTENANCE_ON_STALE", "open"),
         ("MAINTENANCE_HOOK_TIMEOUT", "0"),
+        ("MAINTENANCE_SMTP_URL", "http://h"),
+        ("MAINTENANCE_SMTP_URL", "smtp://"),
+        ("MAINTENANCE_SMTP_URL", "smtp://h:99999"),
+        ("MAINTENANCE_SMTP_URL", "smtp://u@h"),
+        ("MAINTENANCE_SMTP_URL", "smtp://u:p@h?starttls=never"),
+        ("MAINTENANCE_SMTP_URL", "smtps://h?starttls=never"),
+        ("MAINTENANCE_SMTP_URL", "smtp://h?starttls=maybe"),
+        ("MAINTENANCE_SMTP_URL", "smtp://h?starttls=never&starttls=required"),
+        ("MAINTENANCE_SMTP_URL", "smtp://h?verify=no"),
+        ("MAINTENANCE_SMTP_URL", "smtp://h/inbox"),
+        ("MAINTENANCE_SMTP_URL", "smtp://u:p%0d%0a@h"),
+        ("MAINTENANCE_EMAIL_FROM", "ops"),
+        ("MAINTENANCE_EMAIL_FROM", "Shop <ops@x.example"),
+        ("MAINTENANCE_EMAIL_FROM", "Shop\r\nBcc: e@x.example <ops@x.example>"),
+        ("MAINTENANCE_EMAIL_OPERATORS", "a@x.example b@x.example"),
+        ("MAINTENANCE_EMAIL_OPERATORS", "a@x.example\r\nb@x.example"),
+        ("MAINTENANCE_EMAIL_OPERATORS", "größe@x.example"),
+        ("MAINTENANCE_EMAIL_USERS", "a@-x.example"),
+        ("MAINTENANCE_EMAIL_USERS", ",".join(f"u{n}@x.example" for n in range(1001))),
+        ("MAINTENANCE_EMAIL_TIME_ZONE", "Europe/Atlantis"),
+        ("MAINTENANCE_EMAIL_TIME_ZONE", "/etc/passwd"),
         ("MAINTENANCE_DISABLE_PLUGINS", "a b"),
     ],
 )
@@ -163,14 +197,18 @@ def test_all_faults_are_listed_at_once() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("MAINTENANCE_ADMIN_TOKEN", "MAINTENANCE_SECRET_KEY", "MAINTENANCE_STORE_URL"),
+        *("MAINTENANCE_ADMIN_TOKEN", "MAINTENANCE_SECRET_KEY", "MAINTENANCE_SMTP_URL", "MAINTENANCE_STORE_URL"),
         *("MAINTENANCE_WEBHOOK_SECRETS", "MAINTENANCE_WEBHOOK_URL"),
     ],
 )
 def test_confidential_value_is_never_shown(name: str) -> None:
     """Faults and reprs end in logs that many people read."""
     (fault,) = faults_of({name: "hush \x01"})
-    shown = repr(Settings(admin_token="hush" * 4, secret_key="hush" * 4, store_url="redis://:hush@h/0"))
+    shown = repr(
+        Settings(
+            admin_token="hush" * 4, secret_key="hush" * 4, store_url="redis://:hush@h/0", smtp_url="smtp://u:hush@h"
+        )
+    )
 
     assert "hush" not in fault
     assert "hush" not in shown
@@ -200,7 +238,7 @@ def test_misspelled_variable_is_a_fault(name: str, meant: str) -> None:
         "MAINTENANCE_MODE",
         "MAINTENANCE_CONTACT",
         "MAINTENANCE_PAGER_SECRET",
-        "MAINTENANCE_EMAIL_FROM",
+        "MAINTENANCE_EMAIL_SIGNATURE",
         "TEST_MODE",
         "MAIL",
     ],

@@ -23,7 +23,10 @@ CONFIG_FILE = "MAINTENANCE_CONFIG_FILE"
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 _PREFIXES = ("MAINTENANCE_", "EMERGENCY_MODE_", "TEST_MODE_")
 _NEARLY_OURS = ("MAINT", "EMERGENCY", "TEST_MODE")
-_OPTIONAL = frozenset({"webhook_url", "admin_token", "secret_key", "rq_url", "celery_app"})
+_OPTIONAL = frozenset(
+    {"webhook_url", "admin_token", "secret_key", "rq_url", "celery_app"}
+    | {"smtp_url", "email_from", "email_templates", "email_time_zone"}
+)
 _EXEMPT = paths(next(setting.default for setting in SETTINGS if setting.attribute == "exempt_paths"))
 
 
@@ -61,6 +64,12 @@ class Settings:
     hook_timeout: timedelta = timedelta(seconds=30)
     rq_url: str | None = field(default=None, repr=False)
     celery_app: str | None = None
+    smtp_url: str | None = field(default=None, repr=False)
+    email_from: str | None = None
+    email_operators: tuple[str, ...] = ()
+    email_users: tuple[str, ...] = ()
+    email_templates: str | None = None
+    email_time_zone: str | None = None
     rules: tuple[Rule, ...] = ()
     operations: tuple[OperationType, ...] = ()
 

@@ -7,13 +7,15 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from pathlib import PurePath
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 OnStale = Literal["keep", "refuse-writes"]
 
 LONGEST = timedelta(days=366)
+MOST_MAIL_ADDRESSES = 1000
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -22,6 +24,12 @@ _SIGNING = "whsec_"
 _PATH = re.compile(r"/[^*?#\x00-\x20\x7f\\]*(?:/\*)?")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*", re.IGNORECASE)
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)?", re.ASCII)
+_MAIL = re.compile(
+    r"(?=[^@]{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*"
+    r"@(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*",
+    re.ASCII,
+)
+_SENDER = re.compile(r"(?:[^<>\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]{0,100})<([^<>]+)>")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -131,6 +139,73 @@ def redis_address(raw: object) -> str:
     if not isinstance(raw, str) or not re.fullmatch(r"(rediss?|unix)://[^\x00-\x20\x7f]+", raw):
         raise UnreadableError
     return raw
+
+
+def smtp_address(raw: object) -> str:
+    """Return the address of a mail server: ``smtp://`` or ``smtps://``, and a login only where TLS covers it.
+
+    Its query may hold ``starttls=required`` (the default of ``smtp``) or ``starttls=never``, and ``ca=/path.pem``.
+    """
+    if not isinstance(raw, str) or not _ADDRESS.fullmatch(raw):
+        raise UnreadableError
+    try:
+        parts = urlsplit(raw)
+        query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        usable = parts.scheme in ("smtp", "smtps") and parts.hostname is not None and parts.port != 0
+    except ValueError as exc:
+        raise UnreadableError from exc
+    options = dict(query)
+    login = (unquote(parts.username or ""), unquote(parts.password or ""))
+    usable = usable and parts.path in ("", "/") and not parts.fragment
+    usable = usable and len(options) == len(query) and options.keys() <= {"starttls", "ca"}
+    usable = usable and options.get("starttls", "required") in ("required", "never") and options.get("ca") != ""
+    usable = usable and bool(login[0]) == bool(login[1]) and re.fullmatch(r"[ -~]*", "".join(login)) is not None
+    usable = usable and not ("starttls" in options and parts.scheme == "smtps")
+    if not usable or (any(login) and options.get("starttls") == "never"):
+        raise UnreadableError
+    return raw
+
+
+def mail_addresses(raw: object) -> tuple[str, ...]:
+    """Return e-mail addresses in ASCII, each once."""
+    found: dict[str, None] = {}
+    for item in _items(raw):
+        if not isinstance(item, str) or not _MAIL.fullmatch(item):
+            raise UnreadableError
+        found[item] = None
+    if len(found) > MOST_MAIL_ADDRESSES:
+        raise UnreadableError
+    return tuple(found)
+
+
+def sender(raw: object) -> str:
+    """Return an e-mail address in ASCII, alone or as ``Name <address>``."""
+    if not isinstance(raw, str):
+        raise UnreadableError
+    named = _SENDER.fullmatch(raw)
+    if not _MAIL.fullmatch(raw if named is None else named[1]):
+        raise UnreadableError
+    return raw
+
+
+def folder(raw: object) -> str:
+    """Return the path of a folder; whether it is there is seen when it is used."""
+    text = str(raw) if isinstance(raw, PurePath) else raw
+    if not isinstance(text, str) or not text or "\x00" in text:
+        raise UnreadableError
+    return text
+
+
+def time_zone(raw: object) -> str:
+    """Return the name of an IANA time zone that this machine knows."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - only who names a zone pays for it
+
+    if not isinstance(raw, str) or len(raw) > 100:
+        raise UnreadableError
+    try:
+        return ZoneInfo(raw).key
+    except (LookupError, ValueError, OSError) as exc:
+        raise UnreadableError from exc
 
 
 def dotted_name(raw: object) -> str:
