@@ -77,7 +77,8 @@ def test_steps_outlive_a_straggler_and_the_store(
     redis_server: Any, serve: Serve, operate: Operate, all_workers: AllWorkers
 ) -> None:
     """A worker that does not answer is named until it does; a store that dies in between costs no step."""
-    url, service = serve("fastapi", redis_server.url), operate(redis_server.url)
+    # uvicorn kills a worker that does not answer it for five seconds; gunicorn waits for thirty.
+    url, service = serve("flask", redis_server.url), operate(redis_server.url)
     stopped, other = all_workers(url, service, 2)
     with connections_to_each(url, {other}) as clients:
         os.kill(stopped, signal.SIGSTOP)
