@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..gate import Gate, Guard, MaintenanceOperationClassifier
     from ..gate.listening import Listener
     from ..plugins import PluginManager
+    from .notifications import NotificationDesk
     from .operators import OperatorDesk
     from .passes import PassDesk
     from .schedule import MaintenanceSchedule
@@ -152,6 +153,13 @@ class ServiceParts:
         from .passes import PassDesk  # noqa: PLC0415 - for the few processes that hand them out
 
         return PassDesk(self._runtime, writer=self._writer)
+
+    @property
+    def notifications(self) -> NotificationDesk:
+        """What tells people: how far each notifier is, and trying again what failed."""
+        from .notifications import NotificationDesk  # noqa: PLC0415 - for the few processes that ask about them
+
+        return NotificationDesk(self._runtime, writer=self._writer)
 
     @property
     def operators(self) -> OperatorDesk:

@@ -40,6 +40,7 @@ class _Call:
         self._done = threading.Event()
         self._error: str | None = None
         self._answer: object = None
+        self._exception: BaseException | None = None
         self._started = self._ended = monotonic()
         self._key = (hook, plugin)
         self._thread = threading.Thread(target=self._run, name=f"quiesce-{hook}-{plugin}", daemon=True)
@@ -62,7 +63,7 @@ class _Call:
             self._error = discard_awaitable(answer)
             self._answer = None if self._error else answer
         except BaseException as exc:  # noqa: BLE001 -- a plugin is called here, and its SystemExit is a failure too
-            self._error = describe(exc)
+            self._error, self._exception = describe(exc), exc
         finally:
             self._ended = monotonic()
             self._done.set()
@@ -73,7 +74,7 @@ class _Call:
             error = f"timed out after {timeout_seconds:g} s and was left behind"
             return HookResult(self._plugin, ok=False, seconds=monotonic() - self._started, error=error)
         seconds = self._ended - self._started
-        return HookResult(self._plugin, self._error is None, seconds, self._error, self._answer)
+        return HookResult(self._plugin, self._error is None, seconds, self._error, self._answer, self._exception)
 
 
 def describe(exc: BaseException) -> str:
