@@ -29,12 +29,12 @@ PLACE = Place(cursor="3-0", attempts=1)
 
 def event(**facts: object) -> MaintenanceEvent:
     known = {"kind": EventKind.STARTED, "at": NOON, "revision": 4, "number": 0, "window_id": "w", "mode": "normal"}
-    return MaintenanceEvent(**known | facts)  # type: ignore[arg-type]
+    return MaintenanceEvent(**known | facts)  # type: ignore[arg-type]  # the facts are a test's own
 
 
 def window(**facts: object) -> MaintenanceWindow:
     known = {"id": "w", "mode": Mode.NORMAL, "reason": "r", "owner": "ann", "starts_at": NOON}
-    return MaintenanceWindow(**known | facts)  # type: ignore[arg-type]
+    return MaintenanceWindow(**known | facts)  # type: ignore[arg-type]  # the facts are a test's own
 
 
 def fail(place: Place, error: BaseException | None = None, *, after: float = 0.0, jitter: float = 0.0) -> Place:

@@ -116,8 +116,8 @@ class NotificationDesk:
     def deliver(self, *, within_seconds: float) -> dict[str, Delivered]:
         """Tell what has happened, where no worker does; what fails, or takes longer, is left as it was.
 
-        It begins with what this process has committed if a notifier is new. For programs that run no worker: a command
-        calls it before it ends.
+        For programs that run no worker: a command calls it before it ends. A process that has loaded no plugins loads
+        only the notifiers that the store knows; for one that is new it begins with what was committed here.
 
         Returns:
             What became of each notifier, by name; those that a worker looks after are not among them.
@@ -130,10 +130,14 @@ class NotificationDesk:
         if not runtime.settings.notifications_enabled:
             return {}
         deadline = time.monotonic() + within_seconds
-        names = frozenset(runtime.plugins.implements(HOOK))
-        left = sorted(names - self._attended()) if names else []
+        attended = self._attended()
+        known = read_places(runtime.store.items).keys() - attended
+        if not known and not runtime.has_plugins:
+            return {}
+        plugins = runtime.plugins_named(known)
+        left = sorted(frozenset(plugins.implements(HOOK)) - attended)
         first = runtime.committer.told_after
-        first_cursor = end_of(runtime.store.revision() if first is None else first) if left else ""
+        first_cursor = end_of(runtime.store.revision() if first is None else first)
         ended: dict[str, Delivered] = {}
         stopping = threading.Event()
         longest = runtime.settings.hook_timeout.total_seconds()
@@ -141,7 +145,7 @@ class NotificationDesk:
         def serve(name: str) -> None:
             delivery = Delivery(
                 name,
-                plugins=runtime.plugins,
+                plugins=plugins,
                 store=runtime.store,
                 clock=runtime.clock,
                 service_name=runtime.settings.service_name,
@@ -188,7 +192,7 @@ def _status(
         attempts=place.attempts,
         failing_since=place.failing_since,
         next_try_at=place.retry_at,
-        problem=place.problem,
+        problem=place.problem or place.unset,
         is_off=place.is_off,
         is_sending=place.is_claimed(age_seconds=age),
         is_attended=is_attended,

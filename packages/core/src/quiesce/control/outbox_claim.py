@@ -63,7 +63,7 @@ class Claim:
             StoreError: the store does not answer, or cannot be read.
         """
         found = read_places(self._items).get(self._name)
-        place, age, body = (Place(cursor=first_cursor), 0.0, None) if found is None else found
+        place, age, body = (Place(cursor=first_cursor, since=first_cursor), 0.0, None) if found is None else found
         if place.is_claimed(age_seconds=age) or not may(place):
             return False
         with self._lock:

@@ -89,6 +89,7 @@ class Delivery:
         self._claim = Claim(store.items, name, holder=uuid.uuid4().hex, seconds=claim_seconds)
         self._cursor = ""
         self._count = 0
+        self._unset: str | None = None  # not known
 
     def run(self, *, first_cursor: str, stopping: threading.Event) -> Delivered:
         """Send until nothing is left, something fails, or it is stopped.
@@ -110,7 +111,7 @@ class Delivery:
         try:
             with self._claim.kept():
                 outcome = self._again(stopping) or self._drain(stopping)
-            self._claim.release(lambda place: reached(place, self._cursor))
+            self._claim.release(self._reach)
         except ClaimLostError as exc:
             logger.warning("%s; it goes on from there", exc)
             return Delivered(end=DeliveryEnd.BUSY, count=self._count)
@@ -120,7 +121,7 @@ class Delivery:
         """Move behind everything that has happened, without telling it."""
         revision = self._store.load().revision
         if self._claim.take(first_cursor=end_of(revision), may=lambda _: True):
-            self._claim.release(lambda place: reached(place, end_of(revision)))
+            self._claim.release(lambda place: replace(reached(place, end_of(revision)), since=end_of(revision)))
 
     def _may(self, place: Place, seen: list[Place]) -> bool:
         if place.is_due(self._clock.now()):
@@ -138,18 +139,23 @@ class Delivery:
                 return Delivered(end=DeliveryEnd.NOT_DUE)
             result = self._send(event, state, attempt=place.attempts)
             error = result.exception
-            if not result.ok and not (_is_unconfigured(error) and self._counts_failures):
-                if not self._counts_failures:
-                    return Delivered(end=DeliveryEnd.FAILED, problem=result.error or "")
-                if not self._note_failure(event, result):
-                    return Delivered(end=DeliveryEnd.FAILED, problem=result.error or "")
-            self._count += result.ok
+            if not result.ok and not self._counts_failures:
+                return Delivered(end=DeliveryEnd.FAILED, problem=_problem_of(result))
+            if isinstance(error, DeliveryError) and error.is_unconfigured:
+                self._unset = _problem_of(result)[:LONGEST_PROBLEM]
+            elif result.ok:
+                self._count, self._unset = self._count + 1, ""
+            elif not self._note_failure(event, result):
+                return Delivered(end=DeliveryEnd.FAILED, problem=_problem_of(result))
             self._cursor = event.id
         return Delivered(end=DeliveryEnd.DRAINED)
 
     def _begin(self, place: Place) -> Place:
-        place = reached(place, self._cursor)
+        place = self._reach(place)
         return replace(place, attempts=place.attempts + 1)
+
+    def _reach(self, place: Place) -> Place:
+        return replace(reached(place, self._cursor), unset=place.unset if self._unset is None else self._unset)
 
     def _note_failure(self, event: MaintenanceEvent, result: HookResult) -> bool:
         """Note it; return whether the notice was given up, so that the next one has its turn."""
@@ -215,10 +221,6 @@ class Delivery:
     def _send(self, event: MaintenanceEvent, state: MaintenanceState, *, attempt: int) -> HookResult:
         notice = make_notice(event, state, service_name=self._service_name, attempt=attempt)
         return self._plugins.notify(notice, timeout_seconds=self._seconds_left(), only=self._name)
-
-
-def _is_unconfigured(error: BaseException | None) -> bool:
-    return isinstance(error, DeliveryError) and error.is_unconfigured
 
 
 def _problem_of(result: HookResult) -> str:

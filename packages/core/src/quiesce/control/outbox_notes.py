@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import DeadNotice, MaintenanceEvent, StoreCorruptError
 from ..model.codec import decode_event, encode_event
-from .outbox_rules import Place
+from .outbox_rules import Place, position_of
 
 if TYPE_CHECKING:
     from ..stores.items import Item, Items
@@ -97,6 +97,8 @@ def _encode_place(place: Place) -> bytes:
     return _dump(
         {
             "cursor": place.cursor,
+            "since": place.since,
+            "unset": place.unset,
             "attempts": place.attempts,
             "failures": place.failures,
             "failing_since": _text(place.failing_since),
@@ -114,9 +116,8 @@ def _encode_place(place: Place) -> bytes:
 def _decode_place(item: Item) -> Place:
     try:
         raw: dict[str, Any] = json.loads(item.body)
-        revision, _, number = str(raw["cursor"]).partition("-")
-        if raw["cursor"]:
-            int(revision), int(number)
+        for cursor in (raw["cursor"], raw["since"]):
+            position_of(cursor)
         return Place(
             **raw | {"failing_since": _instant(raw["failing_since"]), "retry_at": _instant(raw["retry_at"])},
         )

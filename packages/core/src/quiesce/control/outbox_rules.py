@@ -22,6 +22,8 @@ class Place:
 
     Attributes:
         cursor: id of the event up to which it is done.
+        since: up to which it was told nothing: it came later, or notices were off.
+        unset: why the last event was not told, by a worker that was not told where to send; empty: it was.
         attempts: at the next event; also those that a killed process did not live to judge.
         failures: of them, those that failed and were counted.
         failing_since: when the first of them failed.
@@ -35,6 +37,8 @@ class Place:
     """
 
     cursor: str
+    since: str = ""
+    unset: str = ""
     attempts: int = 0
     failures: int = 0
     failing_since: datetime | None = None

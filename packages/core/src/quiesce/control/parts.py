@@ -155,6 +155,11 @@ class ServiceParts:
         return PassDesk(self._runtime, writer=self._writer)
 
     @property
+    def has_news(self) -> bool:
+        """Whether this process has committed events, which people are to be told of."""
+        return self._runtime.committer.told_after is not None
+
+    @property
     def notifications(self) -> NotificationDesk:
         """What tells people: how far each notifier is, and trying again what failed."""
         from .notifications import NotificationDesk  # noqa: PLC0415 - for the few processes that ask about them

@@ -40,7 +40,7 @@ class NotifierStatus:
         attempts: how often the next one was tried.
         failing_since: of the next one's first failure; ``None``: it did not fail.
         next_try_at: when it is tried again.
-        problem: of the last failure.
+        problem: of the last failure, or why a worker that was not told where to send has told nothing.
         is_off: whether its receiver wanted no more; ``retry`` switches it on again.
         is_sending: whether a process holds its claim.
         is_attended: whether a leading worker that has this plugin was heard of lately.
