@@ -480,5 +480,7 @@ def test_worker_tells_of_a_window_soon(make_service: MakeService) -> None:
     window = service.enable(reason="r", actor="ann")
 
     eventually(lambda: recorder.notices)
-    assert recorder.notices[0].window == window
+    told = recorder.notices[0].window
+    assert told is not None
+    assert told.id == window.id
     assert recorder.notices[0].audience is Audience.EVERYONE

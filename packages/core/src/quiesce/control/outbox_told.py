@@ -23,7 +23,9 @@ def find_start(store: Store, window_id: str) -> MaintenanceEvent | None:
 def who_was_told(
     store: Store, names: Collection[str], event: MaintenanceEvent
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the notifiers that have told of the event, and why others have not; those that came later are neither.
+    """Return the notifiers that have told of the event, and why others have not.
+
+    Those that came later, and those that nobody has set up, are neither.
 
     Raises:
         StoreError: the store does not answer, or cannot be read.
@@ -32,7 +34,7 @@ def who_was_told(
     told, problems = [], []
     for name in sorted(names):
         place = places[name][0] if name in places else None
-        if place is not None and position_of(event.id) <= position_of(place.since):
+        if place is not None and (position_of(event.id) <= position_of(place.since) or place.unset):
             continue
         why = _why_not(place, event, [each for each in dead if each.notifier == name])
         if why:
