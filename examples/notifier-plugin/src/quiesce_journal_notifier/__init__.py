@@ -12,7 +12,7 @@ from quiesce import DeliveryError, MaintenanceEvent, Notice, hookimpl
 def notify(event: MaintenanceEvent, notice: Notice) -> None:
     """Write one line; a repeat has the same ``id``."""
     path = os.environ.get("JOURNAL_FILE")
-    if path is None:
+    if not path:
         raise DeliveryError("JOURNAL_FILE is not set", is_unconfigured=True)
     line = {
         "id": notice.id,
