@@ -128,7 +128,7 @@ def test_killed_deliverers_lose_nothing_and_keep_the_order(
         ids += commit(store, EVENTS_EACH)
         seen = len(receiver.lines)
         with deliverer(url, receiver.port), deliverer(url, receiver.port) as second:
-            eventually(lambda seen=seen: len(receiver.lines) > seen, within=30)  # type: ignore[misc]
+            eventually(lambda seen=seen: len(receiver.lines) > seen, within=30)  # type: ignore[misc]  # bound now
             threading.Event().wait(chance.random() * 0.15)
             second.kill()  # who sends, or who waits for its turn
             threading.Event().wait(chance.random() * 0.05)
@@ -156,7 +156,7 @@ def test_deliverers_share_the_work_without_repeating_it(url: str, receiver: Rece
     with deliverer(url, receiver.port), deliverer(url, receiver.port):
         for _ in range(8):
             ids += (batch := commit(store, 10))
-            eventually(lambda last=batch[-1]: receiver.lines and receiver.lines[-1][0] == last, within=30)  # type: ignore[misc]
+            eventually(lambda last=batch[-1]: receiver.lines and receiver.lines[-1][0] == last, within=30)  # type: ignore[misc]  # bound now
 
     assert [(event_id, attempt) for event_id, _, attempt in receiver.lines] == [(id_, 1) for id_ in ids]
     assert receiver.most_at_once == 1
