@@ -22,7 +22,7 @@ from quiesce import (
 from quiesce.control.outbox import Outbox
 from quiesce.control.outbox_delivery import DeliveryEnd
 from quiesce.control.outbox_notes import PLACES, read_dead, read_places, write_attended, write_place
-from quiesce.control.outbox_rules import Place
+from quiesce.control.outbox_rules import Place, make_test_notice
 from quiesce.plugins import PluginManager
 from quiesce.stores.memory import MemoryStore
 from quiesce.testing import FakeClock, eventually
@@ -235,6 +235,39 @@ def test_hanging_notifier_delays_only_itself(
     assert recorder.told == ids
     assert place_of(store, "a").claimed_by
     hanging.release.set()
+
+
+def test_call_that_hangs_is_not_overtaken_by_its_own_repeat() -> None:
+    """It may still deliver; beside another call it would turn the order round."""
+    hanging, notice = Hanging(), make_test_notice(service_name="s", revision=1, actor="a", now=NOON)
+    plugins = manager(**{f"hanging-{id(hanging)}": hanging})
+    (name,) = plugins.implements("notify")
+
+    first = plugins.notify(notice, timeout_seconds=0.05, only=name)
+    second = plugins.notify(notice, timeout_seconds=0.05, only=name)
+    hanging.release.set()
+
+    assert "timed out" in (first.error or "")
+    assert "was not called" in (second.error or "")
+    eventually(lambda: plugins.notify(notice, timeout_seconds=5, only=name).ok)
+
+
+def test_look_that_finds_nothing_writes_nothing(
+    store: Store, clock: FakeClock, make_outbox: Callable[..., Outbox]
+) -> None:
+    """An idle service must not make its store's disk spin for every notifier."""
+    outbox = make_outbox(a=Recorder())
+    begin(outbox, store, clock, "a")
+    commit(store)
+    settle(outbox, store, clock, lambda: is_free(store, "a") and place_of(store, "a").cursor == "1-0")
+    beat = place_of(store, "a").beat
+
+    for _ in range(30):
+        outbox.step(store.load())
+        clock.advance(10)
+    outbox.stop()
+
+    assert place_of(store, "a").beat == beat
 
 
 def test_two_leaders_never_send_at_once(store: Store, clock: FakeClock, make_outbox: Callable[..., Outbox]) -> None:

@@ -102,6 +102,7 @@ def test_receiver_that_wants_no_more_is_switched_off_until_an_operator_says_so()
     assert (place.is_off, is_given_up, place.cursor) == (True, False, "3-0")
     assert not place.is_due(NOON + timedelta(days=9))
     assert wiped(place).is_due(NOON)
+    assert wiped(wiped(place)).resend == 2
 
 
 def test_clock_that_was_set_back_delays_no_retry() -> None:

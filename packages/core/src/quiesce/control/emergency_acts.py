@@ -232,17 +232,11 @@ def notifications(attempt: Attempt) -> Outcome:
         return Outcome(is_skipped=True, detail="there is no notifier")
     if runtime.agent is None:
         NotificationDesk(runtime, writer=CommandWriter(runtime)).deliver(within_seconds=_TOLD_WITHIN)
-    found: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
-
-    def are_told() -> bool:
-        start = find_start(store, attempt.window.id)
-        found[:] = [
-            ((), ("the start of the window is not noted",)) if start is None else who_was_told(store, names, start)
-        ]
-        return not found[0][1]
-
-    attempt.until(are_told, seconds=_TOLD_WITHIN)
-    told, problems = found[0]
+    start = find_start(store, attempt.window.id)
+    if start is None:
+        return Outcome(problems=("the start of the window is not noted",))
+    attempt.until(lambda: not who_was_told(store, names, start)[1], seconds=_TOLD_WITHIN)
+    told, problems = who_was_told(store, names, start)
     if not told and not problems:
         return Outcome(is_skipped=True, detail="no notifier is set up, or they came later")
     detail = f"told by {', '.join(told)}" if told else "no notifier has told it"

@@ -9,7 +9,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..model import ConflictError, DeadNotice, MaintenanceState, NotifierStatus, NotifierTest, QuiesceError
+from ..model import (
+    ConflictError,
+    DeadNotice,
+    MaintenanceState,
+    NotifierStatus,
+    NotifierTest,
+    QuiesceError,
+    StoreUnreachableError,
+)
 from .outbox import HOOK
 from .outbox_delivery import Delivered, Delivery, DeliveryEnd
 from .outbox_notes import read_attended, read_dead, read_places, write_dead, write_place
@@ -71,6 +79,8 @@ class NotificationDesk:
         """
         actor = check_actor(actor)
         items = self._runtime.store.items
+        dead = [each for each in read_dead(items) if each.notifier == notifier and not each.is_due]
+        write_dead(items, [replace(each, is_due=True) for each in dead])
         for _ in range(_TRIES):
             found = read_places(items).get(notifier)
             if found is None:
@@ -78,8 +88,8 @@ class NotificationDesk:
             place, _, body = found
             if write_place(items, notifier, wiped(place), expected=body) is not None:
                 break
-        dead = [each for each in read_dead(items) if each.notifier == notifier and not each.is_due]
-        write_dead(items, [replace(each, is_due=True) for each in dead])
+        else:
+            raise StoreUnreachableError(f"the place of notifier {notifier} changes too fast to be written")
 
         def note(state: MaintenanceState, _: datetime, journal: Journal) -> MaintenanceState:
             journal.note("notifications.retried", detail=f"{notifier}: {len(dead)} that were given up are sent again")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..model import DeadNotice, DeliveryError, MaintenanceEvent, MaintenanceState
 from .outbox_claim import CLAIM_SECONDS, Claim, ClaimLostError
-from .outbox_notes import read_dead, remove_dead, write_dead
+from .outbox_notes import read_dead, read_places, remove_dead, write_dead
 from .outbox_rules import LONGEST_PROBLEM, Place, end_of, failed, make_notice, reached
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Delivery:
         self._service_name = service_name
         self._seconds_left = seconds_left
         self._counts_failures = counts_failures
-        self._claim = Claim(store.items, name, holder=uuid.uuid4().hex, seconds=claim_seconds)
+        self._claim = Claim(store.items, name, holder=os.urandom(8).hex(), seconds=claim_seconds)
         self._cursor = ""
         self._count = 0
         self._unset: str | None = None  # not known
@@ -101,6 +101,8 @@ class Delivery:
         Raises:
             StoreError: the store does not answer; whoever comes next finds out what was not told.
         """
+        if self._is_idle():
+            return Delivered(end=DeliveryEnd.DRAINED)
         seen: list[Place] = []
         if not self._claim.take(first_cursor=first_cursor, may=lambda place: self._may(place, seen)):
             place = seen[-1] if seen else None
@@ -122,6 +124,13 @@ class Delivery:
         revision = self._store.load().revision
         if self._claim.take(first_cursor=end_of(revision), may=lambda _: True):
             self._claim.release(lambda place: replace(reached(place, end_of(revision)), since=end_of(revision)))
+
+    def _is_idle(self) -> bool:
+        """Whether there is nothing to do; most looks find that, and take no claim for it."""
+        found = read_places(self._store.items).get(self._name)
+        if found is None or found[0].claimed_by or found[0].resend or found[0].problem:
+            return False
+        return not self._store.events(after=found[0].cursor, limit=1)
 
     def _may(self, place: Place, seen: list[Place]) -> bool:
         if place.is_due(self._clock.now()):
@@ -186,7 +195,8 @@ class Delivery:
 
     def _again(self, stopping: threading.Event) -> Delivered | None:
         """Send what was given up and is asked for again, the oldest first; it is given up anew if it fails."""
-        if not self._counts_failures:
+        asked = self._claim.place.resend
+        if not self._counts_failures or not asked:
             return None
         for notice in read_dead(self._store.items):
             if notice.notifier != self._name or not notice.is_due:
@@ -208,6 +218,8 @@ class Delivery:
                 is_due=False,
             )
             write_dead(self._store.items, [again])
+        # What was asked for meanwhile is left for the next look.
+        self._claim.write(lambda place: replace(place, resend=max(place.resend - asked, 0)), durable=True)
         return None
 
     def _events(self) -> Iterator[tuple[MaintenanceEvent, MaintenanceState]]:

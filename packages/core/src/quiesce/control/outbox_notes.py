@@ -106,6 +106,7 @@ def _encode_place(place: Place) -> bytes:
             "pause_seconds": place.pause_seconds,
             "problem": place.problem,
             "is_off": place.is_off,
+            "resend": place.resend,
             "claimed_by": place.claimed_by,
             "claim_seconds": place.claim_seconds,
             "beat": place.beat,

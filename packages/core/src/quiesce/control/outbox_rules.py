@@ -31,6 +31,7 @@ class Place:
         pause_seconds: what ``retry_at`` was made of; a wall clock that was set back shows by it.
         problem: of the last failure.
         is_off: whether the receiver wants no more.
+        resend: how often an operator has asked for what was given up, and it was not done yet.
         claimed_by: who sends; empty: nobody.
         claim_seconds: so long after the last change the claim holds, by the store's clock.
         beat: grows with each change, so that no two are alike.
@@ -46,6 +47,7 @@ class Place:
     pause_seconds: float = 0.0
     problem: str = ""
     is_off: bool = False
+    resend: int = 0
     claimed_by: str = ""
     claim_seconds: float = 0.0
     beat: int = 0
@@ -113,8 +115,17 @@ def failed(
 
 
 def wiped(place: Place) -> Place:
-    """Return the place after an operator said to try again: switched on, and due at once."""
-    return replace(place, failures=0, failing_since=None, retry_at=None, pause_seconds=0.0, problem="", is_off=False)
+    """Return the place after an operator said to try again: switched on, due at once, what was given up included."""
+    return replace(
+        place,
+        failures=0,
+        failing_since=None,
+        retry_at=None,
+        pause_seconds=0.0,
+        problem="",
+        is_off=False,
+        resend=place.resend + 1,
+    )
 
 
 def end_of(revision: int) -> str:
