@@ -88,8 +88,13 @@ class Claim:
         raise StoreUnreachableError(f"the place of notifier {self._name} changes too fast to be written")
 
     def release(self, change: Callable[[Place], Place]) -> None:
-        """Change the place a last time and give the claim up; raises what ``write`` raises."""
-        self.write(lambda place: replace(change(place), claimed_by="", claim_seconds=0.0), durable=True)
+        """Change the place a last time and give the claim up; raises what ``write`` raises.
+
+        Only what moves on, or is switched off, must outlive a power cut; the time of a retry is not worth a wait.
+        """
+        place = change(self._place)
+        is_durable = place.cursor != self._place.cursor or place.is_off
+        self.write(lambda place: replace(change(place), claimed_by="", claim_seconds=0.0), durable=is_durable)
 
     @contextmanager
     def kept(self) -> Iterator[None]:

@@ -177,7 +177,7 @@ class Delivery:
             place, given_up = failed(place, error=result.exception, problem=problem, now=now, jitter=jitter)
             return place
 
-        place = self._claim.write(change, durable=True)
+        place = self._claim.write(change)
         if not given_up:
             logger.warning("notifier %s: event %s was not delivered: %s", self._name, event.id, problem)
             return False
