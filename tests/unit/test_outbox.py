@@ -454,6 +454,26 @@ def test_failure_of_a_command_is_nobody_elses(
     assert read_dead(store.items) == ()
 
 
+def test_command_is_silent_about_what_nobody_has_set_up(
+    make_service: MakeService, store: Store, clock: FakeClock, make_outbox: Callable[..., Outbox]
+) -> None:
+    """A notifier that came along with an installation and was never wanted; but it keeps its place."""
+    unset = DeliveryError("no address", is_unconfigured=True)
+    outbox = make_outbox(a=Recorder(unset))
+    begin(outbox, store, clock, "a")
+    commit(store)
+    settle(outbox, store, clock, lambda: is_free(store, "a") and place_of(store, "a").unset)
+    outbox.stop()
+    service = make_service(store=store, plugins=manager(a=Recorder(unset)))
+    cursor = place_of(store, "a").cursor
+    service.enable(reason="r", actor="ann")
+
+    ended = service.notifications.deliver(within_seconds=10)
+
+    assert (ended["a"].end, ended["a"].problem) == (DeliveryEnd.FAILED, "")
+    assert place_of(store, "a").cursor == cursor
+
+
 def test_command_that_has_no_time_leaves_the_rest(make_service: MakeService, store: Store) -> None:
     """It ends when it said it would, with a receiver that hangs too, and its claim is given back."""
     hanging = Hanging()

@@ -148,9 +148,12 @@ class Delivery:
                 return Delivered(end=DeliveryEnd.NOT_DUE)
             result = self._send(event, state, attempt=place.attempts)
             error = result.exception
+            is_unset = isinstance(error, DeliveryError) and error.is_unconfigured
             if not result.ok and not self._counts_failures:
-                return Delivered(end=DeliveryEnd.FAILED, problem=_problem_of(result))
-            if isinstance(error, DeliveryError) and error.is_unconfigured:
+                # Where the workers have no settings either, nobody wants to be told of it by every command.
+                is_news = not (is_unset and place.unset)
+                return Delivered(end=DeliveryEnd.FAILED, problem=_problem_of(result) if is_news else "")
+            if is_unset:
                 self._unset = _problem_of(result)[:LONGEST_PROBLEM]
             elif result.ok:
                 self._count, self._unset = self._count + 1, ""
