@@ -42,12 +42,17 @@ def notifier(shell: Shell) -> dict[str, Any]:
     return found  # type: ignore[no-any-return]  # a document is of any shape
 
 
+def is_done(found: dict[str, Any]) -> bool:
+    return found["waiting"] == 0 and not found["is_sending"]
+
+
 def test_a_command_tells_what_no_worker_tells_and_loses_nothing(shell: Shell, journal: Path) -> None:
     """With workers, without any, with a receiver that is down, and from a shell that was told nothing."""
     worker = shell.worker()
     eventually(lambda: notifier(shell)["cursor"] and notifier(shell)["is_attended"], within=30)
     shell.document("enable", "--reason", "one")
-    eventually(lambda: [line["kind"] for line in lines(journal)] == ["started"], within=20)
+    eventually(lambda: [line["kind"] for line in lines(journal)] == ["started", "quiesced"], within=20)
+    eventually(lambda: is_done(notifier(shell)), within=20)  # one that is killed before would send it again
     os.kill(worker.pid, signal.SIGKILL)
     eventually(lambda: not notifier(shell)["is_attended"], within=30)
 
@@ -56,15 +61,15 @@ def test_a_command_tells_what_no_worker_tells_and_loses_nothing(shell: Shell, jo
     assert (extended.returncode, ended.returncode) == (0, 0), (extended.stderr, ended.stderr)
     assert "notifier journal has not delivered everything" in extended.stderr
     assert "JOURNAL_FILE is not set" in ended.stderr
-    assert len(lines(journal)) == 1
+    assert len(lines(journal)) == 2
     shell.document("enable", "--reason", "two", "--no-notify")
 
     told = lines(journal)
-    kinds = [(line["kind"], line["reason"]) for line in told]
-    assert kinds == [("started", "one"), ("extended", "one"), ("ended", "one"), ("started", "two")]
+    assert [line["kind"] for line in told] == ["started", "quiesced", "extended", "ended", "started"]
+    assert [line["reason"] for line in told] == ["one"] * 4 + ["two"]
     assert told[0]["audience"] == "everyone"
-    assert told[3]["audience"] == "operators"
-    assert len({line["id"] for line in told}) == 4
+    assert told[4]["audience"] == "operators"
+    assert len({line["id"] for line in told}) == 5
 
 
 def test_a_try_is_marked_and_its_failure_has_an_exit_code(shell: Shell, journal: Path) -> None:
