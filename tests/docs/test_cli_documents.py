@@ -25,6 +25,7 @@ COMMANDS = {
     "disable": [],
     "emergency": ["Security incident", "--yes"],
     "recover": ["--force"],
+    "notifications list": [],
     "plugins": [],
 }
 OPERATIONS = frozenset({"in_flight", "refused", "bypassed", "would_block", "job_fates"})

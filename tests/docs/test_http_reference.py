@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from quiesce import ApiRequest, EnhancedMaintenanceModeService, MaintenanceStatusAPI, Outcome, Refusals, Settings
+from quiesce import (
+    ApiRequest,
+    DeadNotice,
+    EnhancedMaintenanceModeService,
+    MaintenanceStatusAPI,
+    Outcome,
+    Refusals,
+    Settings,
+)
+from quiesce.control.outbox_notes import write_dead, write_place
+from quiesce.control.outbox_rules import Place
 from quiesce.model import Acknowledgement, CountKey, WorkerInfo
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -178,6 +188,23 @@ def test_sessions_have_the_documented_members(page: str, service: EnhancedMainte
     assert described is not None
     outside_brackets = re.sub(r"\([^)]*\)", "", described[1])
     assert re.findall(r"`(\w+)`", outside_brackets) == list(document)
+
+
+@pytest.mark.parametrize("kind", ["notifier", "notice that was given up"])
+def test_notifiers_have_the_documented_members(page: str, service: EnhancedMaintenanceModeService, kind: str) -> None:
+    """A console shows them."""
+    service.enable(reason="r", actor="test")
+    write_place(service.store.items, "mail", Place(cursor=""), expected=None)
+    event = service.store.events()[0]
+    dead = DeadNotice(notifier="mail", event=event, attempts=1, problem="413", given_up_at=event.at)
+    write_dead(service.store.items, [dead])
+
+    notifier = answer(service, "GET", "/api/maintenance/notifications")["notifiers"][0]  # type: ignore[index]  # a list of them
+
+    document = notifier if kind == "notifier" else notifier["dead"][0]
+    described = re.search(rf"^A {kind} has (.*?)\n\n", page, re.DOTALL | re.MULTILINE)
+    assert described is not None
+    assert re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", described[1])) == list(document)
 
 
 @pytest.mark.parametrize("kind", ["heading", "report", "timeline entry", "count"])

@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults", "trials by chance")
     group.addoption("--seeds", type=int, help="run so many trials on each store, with seeds drawn from the run's own")
     group.addoption("--seed", type=int, help="run the trials with this seed only")
+    group.addoption("--kills", type=int, help="kill the deliverer of notices so often, on each store")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -97,7 +97,7 @@ def test_steps_outlive_a_straggler_and_the_store(
 
     eventually(lambda: progress_of(service, window.id).is_settled, within=60)
     assert {step.name for step in progress_of(service, window.id).steps} == {
-        *("block", "sessions", "jobs", "websockets", "logging")
+        *("block", "sessions", "jobs", "websockets", "logging", "notifications")
     }
 
 

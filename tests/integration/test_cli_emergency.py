@@ -11,7 +11,7 @@ import pytest
 
 from quiesce.testing import eventually
 
-STEPS = ["block", "sessions", "jobs", "websockets", "logging"]
+STEPS = ["block", "sessions", "jobs", "websockets", "logging", "notifications"]
 
 
 def test_an_emergency_refuses_and_tells_each_step(shell: Any) -> None:

@@ -26,6 +26,7 @@ ADMIN_ROUTES = [
     *(("GET", "windows"), ("POST", "windows"), ("GET", "windows/x"), ("PATCH", "windows/x"), ("DELETE", "windows/x")),
     *(("GET", "sessions"), ("POST", "sessions/end"), ("GET", "reports"), ("GET", "reports/x")),
     *(("POST", "emergency"), ("GET", "emergency"), ("POST", "recover")),
+    *(("GET", "notifications"), ("POST", "notifications/retry")),
 ]
 
 

@@ -13,15 +13,18 @@ import pytest
 from quiesce import EnhancedMaintenanceModeService, Principal
 from quiesce.control import emergency_acts as acts
 from quiesce.control.emergency_acts import Attempt, Outcome
+from quiesce.control.outbox_notes import write_dead
 from quiesce.gate import Gate
 from quiesce.model import (
     WEBSOCKET,
     Acknowledgement,
+    DeadNotice,
     EmergencyStep,
     JobCounts,
     JobFate,
     JobRecord,
     JobStop,
+    MaintenanceEvent,
     MaintenanceWindow,
     StepStatus,
     WorkerInfo,
@@ -38,6 +41,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for what the test knows not to come."""
     for name in ("_ACKNOWLEDGED_WITHIN", "_CLOSED_WITHIN", "_REVOKED_WITHIN"):
         monkeypatch.setattr(acts, name, 0.2)
+    monkeypatch.setattr(acts, "_TOLD_WITHIN", 1.0)
 
 
 def attempt_at(service: Any, window: MaintenanceWindow, *, attempts: int = 1) -> Attempt:
@@ -317,7 +321,73 @@ def test_a_leading_worker_carries_out_every_step(sqlite_url: str) -> None:
 
     assert {step.name: step.status for step in progress.steps} == dict.fromkeys(
         ("block", "sessions", "jobs", "websockets", "logging"), StepStatus.DONE
-    )
+    ) | {"notifications": StepStatus.SKIPPED}
     assert {step.name: step.count for step in progress.steps}["sessions"] == 1
     assert progress.runner.startswith("worker:")
     assert len(queue.stops) == 1
+
+
+class Notifier:
+    """Tells, or raises."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.told: list[str] = []
+
+    @hookimpl
+    def notify(self, event: MaintenanceEvent) -> None:
+        if self.error is not None:
+            raise self.error
+        self.told.append(event.kind)
+
+
+def with_notifiers(make_service: Any, **notifiers: Notifier) -> Any:
+    plugins = PluginManager()
+    for name, notifier in notifiers.items():
+        plugins.register(notifier, name)
+    return make_service(plugins=plugins)
+
+
+def test_notifications_are_told_where_no_worker_does(make_service: Any) -> None:
+    """The command that began the emergency carries out its steps, and so tells too; who could not is named."""
+    dead = Notifier(ConnectionError("no route"))
+    whole = Notifier()
+    service = with_notifiers(make_service, dead=dead, whole=whole)
+    window = emergency(service)
+
+    found = acts.notifications(attempt_at(service, window))
+
+    assert (found.status, found.count, found.detail) == (StepStatus.FAILED, 1, "told by whole")
+    assert [problem.partition(":")[0] for problem in found.problems] == ["dead"]
+    dead.error = None
+    found = acts.notifications(attempt_at(service, window))
+    assert (found.status, found.detail) == (StepStatus.DONE, "told by dead, whole")
+    assert dead.told == whole.told == ["started"]
+    assert service.report(window.id).notifications == ("dead: started", "whole: started")
+
+
+def test_notifications_are_skipped_where_nobody_is_to_be_told(make_service: Any) -> None:
+    """An emergency is not left unfinished for what was never asked for."""
+    service = make_service()
+    window = emergency(service)
+    assert acts.notifications(attempt_at(service, window)).status is StepStatus.SKIPPED
+
+    silent = make_service(notifications_enabled=False)
+    assert acts.notifications(attempt_at(silent, emergency(silent))).status is StepStatus.SKIPPED
+
+
+def test_report_names_what_was_given_up(make_service: Any) -> None:
+    """Afterwards somebody asks who was not told, and why."""
+    service = with_notifiers(make_service, mail=Notifier())
+    window = emergency(service)
+    service.notifications.deliver(within_seconds=5)
+    event = service.store.events()[0]
+    write_dead(
+        service.store.items,
+        [DeadNotice(notifier="mail", event=event, attempts=3, problem="too large", given_up_at=NOON)],
+    )
+
+    (line,) = service.report(window.id).notifications
+
+    assert line == "mail: nothing; not started: given up after 3 tries: too large"
+    assert acts.notifications(attempt_at(service, window)).status is StepStatus.FAILED

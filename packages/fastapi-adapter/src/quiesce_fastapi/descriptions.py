@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from quiesce import Route
 
-from . import emergency_models, job_models, models, report_models, window_models
+from . import emergency_models, job_models, models, notification_models, report_models, window_models
 
 _ANSWERS: dict[str, type[BaseModel]] = {
     "status": models.Status,
@@ -30,6 +30,8 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "jobs": job_models.Jobs,
     "stop_jobs": job_models.Stopped,
     "restore_jobs": job_models.Restored,
+    "notifications": notification_models.Notifications,
+    "retry_notifications": notification_models.Notifier,
     "reports": report_models.Reports,
     "report": report_models.Report,
     "begin_emergency": emergency_models.BegunEmergency,
@@ -45,6 +47,7 @@ _BODIES: dict[str, type[BaseModel]] = {
     "change_window": window_models.PlanChange,
     "stop_jobs": job_models.StopJobs,
     "restore_jobs": job_models.RestoreJobs,
+    "retry_notifications": notification_models.RetryNotifications,
     "begin_emergency": emergency_models.BeginEmergency,
     "recover": emergency_models.Recover,
 }

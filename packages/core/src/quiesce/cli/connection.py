@@ -66,8 +66,21 @@ class Connection:
             )
         try:
             yield service
-        finally:
+        except (KeyboardInterrupt, SystemExit, click.Abort):
             service.close()
+            raise
+        except BaseException:
+            self._end(service)
+            raise
+        self._end(service)
+
+    def _end(self, service: EnhancedMaintenanceModeService) -> None:
+        if not service.has_news:
+            service.close()
+            return
+        from .telling import tell_people  # noqa: PLC0415 - most commands change nothing
+
+        self.terminal.afterwards.append(functools.partial(tell_people, service, self.terminal))
 
     def command(self, *words: str) -> str:
         """Return a command line for the same store, without any password."""

@@ -24,6 +24,7 @@ _COMMANDS = {
     "explain": "explain",
     "extend": "windows",
     "jobs": "jobs",
+    "notifications": "notifications",
     "operator": "operators.operator",
     "pass": "passes.passes",
     "plugins": "plugins",
@@ -68,7 +69,11 @@ class Program(click.Group):
         logger = logging.getLogger("quiesce")
         logger.addHandler(handler)
         try:
-            code = self._run(args, prog_name, terminal, **named)
+            try:
+                code = self._run(args, prog_name, terminal, **named)
+            finally:
+                for act in terminal.afterwards:
+                    act()
         finally:
             logger.removeHandler(handler)
         if is_standalone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ class Terminal:
         self._warnings: list[str] = []
         self._has_live_line = False
         self._is_diverted = False
+        self.afterwards: list[Callable[[], None]] = []
+        """What is done when all is shown, a failure too."""
 
     def divert(self) -> None:
         """Leave standard output to another program: results go to standard error, the document comes as a last line."""

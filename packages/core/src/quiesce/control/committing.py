@@ -45,6 +45,8 @@ class Committer:
         self._store = store
         self._clock = clock
         self._board = board
+        self.told_after: int | None = None
+        """The revision before the first events that were committed here; ``None``: there were none."""
 
     def load(self) -> MaintenanceState:
         """Return the state of the store, after mending a store that is behind what this machine knows.
@@ -81,6 +83,8 @@ class Committer:
                 )
             except RevisionConflictError:
                 continue  # judged anew on what the other made of it, which may raise a conflict that says so
+            if journal.events and self.told_after is None:
+                self.told_after = state.revision
             self.publish(successor)
             return successor
         raise StoreUnreachableError(f"store {self._store.url} changes too fast to be written to")

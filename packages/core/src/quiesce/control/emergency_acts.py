@@ -26,6 +26,8 @@ from ..model import (
 )
 from .job_commands import JobCommands
 from .job_sources import describe_unquiet, read_sources
+from .notifications import NotificationDesk
+from .outbox_told import find_start, who_was_told
 from .proof import listed_workers
 from .quiescence import worker_name
 from .session_index import SessionIndex
@@ -39,6 +41,7 @@ _LOOK_SECONDS = (0.02, 0.5)
 _ACKNOWLEDGED_WITHIN = 2.0
 _REVOKED_WITHIN = 5.0
 _CLOSED_WITHIN = 5.0
+_TOLD_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +222,27 @@ def logging(attempt: Attempt) -> Outcome:
     )
 
 
+def notifications(attempt: Attempt) -> Outcome:
+    """Wait until every notifier has told of the start; where no worker sends, this process does."""
+    runtime, store = attempt.runtime, attempt.runtime.store
+    if not runtime.settings.notifications_enabled:
+        return Outcome(is_skipped=True, detail="MAINTENANCE_NOTIFICATIONS_ENABLED is false")
+    names = runtime.plugins.implements("notify")
+    if not names:
+        return Outcome(is_skipped=True, detail="there is no notifier")
+    if runtime.agent is None:
+        NotificationDesk(runtime, writer=CommandWriter(runtime)).deliver(within_seconds=_TOLD_WITHIN)
+    start = find_start(store, attempt.window.id)
+    if start is None:
+        return Outcome(problems=("the start of the window is not noted",))
+    attempt.until(lambda: not who_was_told(store, names, start)[1], seconds=_TOLD_WITHIN)
+    told, problems = who_was_told(store, names, start)
+    if not told and not problems:
+        return Outcome(is_skipped=True, detail="no notifier is set up, or they came later")
+    detail = f"told by {', '.join(told)}" if told else "no notifier has told it"
+    return Outcome(count=len(told), detail=detail, problems=problems)
+
+
 @dataclass(frozen=True, slots=True)
 class StepKind:
     """One step: its name, what it does, and how rarely it is tried again in the end."""
@@ -234,6 +258,7 @@ STEPS: Sequence[StepKind] = (
     StepKind("jobs", jobs, 300.0),
     StepKind("websockets", websockets, 15.0),
     StepKind("logging", logging, 15.0),
+    StepKind("notifications", notifications, 60.0),
 )
 """In the order in which they are told; all are begun at once."""
 

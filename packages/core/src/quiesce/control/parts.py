@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..gate import Gate, Guard, MaintenanceOperationClassifier
     from ..gate.listening import Listener
     from ..plugins import PluginManager
+    from .notifications import NotificationDesk
     from .operators import OperatorDesk
     from .passes import PassDesk
     from .schedule import MaintenanceSchedule
@@ -152,6 +153,18 @@ class ServiceParts:
         from .passes import PassDesk  # noqa: PLC0415 - for the few processes that hand them out
 
         return PassDesk(self._runtime, writer=self._writer)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether this process has committed events, which people are to be told of."""
+        return self._runtime.committer.told_after is not None
+
+    @property
+    def notifications(self) -> NotificationDesk:
+        """What tells people: how far each notifier is, and trying again what failed."""
+        from .notifications import NotificationDesk  # noqa: PLC0415 - for the few processes that ask about them
+
+        return NotificationDesk(self._runtime, writer=self._writer)
 
     @property
     def operators(self) -> OperatorDesk:

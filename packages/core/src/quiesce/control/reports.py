@@ -29,6 +29,7 @@ from ..model import (
 )
 from .emergency_notes import read_progress, read_recoveries
 from .job_ledger import JobLedger
+from .outbox_told import tell_of_telling
 from .report_trail import Trail, read_events, read_trail
 from .runtime import Runtime
 
@@ -106,7 +107,7 @@ def gather_report(runtime: Runtime, *, window_id: str) -> IncidentReport:
         jobs=jobs.records,
         omitted_jobs=jobs.fates.total() - len(jobs.records),
         job_fates=dict(sorted(jobs.fates.items())),
-        notifications=(),  # what the outbox of notifications has sent, once there is one
+        notifications=_or_gap(gaps, "who was notified", lambda: tell_of_telling(store, events), ()),
         failures=(*trail.failures, *jobs.failures, *_failures(progress, recoveries)),
         workers=tuple(report.worker for report in store.workers()[:_MOST_WORKERS] if report.worker.started_at <= until),
         gaps=tuple(gaps),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
@@ -65,6 +65,25 @@ class Runtime:
 
                 self._plugins = PluginManager.load(disabled=self.settings.disabled_plugins)
             return self._plugins
+
+    @property
+    def has_plugins(self) -> bool:
+        """Whether plugins were loaded, or given to this process."""
+        return self._plugins is not None
+
+    def plugins_named(self, names: Collection[str]) -> PluginManager:
+        """Return the loaded plugins or, if none are, only those of these names: adapters take a second to import."""
+        if self._plugins is not None:
+            return self._plugins
+        from importlib.metadata import entry_points  # noqa: PLC0415 - only who must call a plugin waits for this
+
+        from ..plugins import PluginManager  # noqa: PLC0415 - most commands ask no plugin
+        from ..plugins.discovery import GROUP  # noqa: PLC0415 - the same
+
+        wanted = [each for each in entry_points(group=GROUP) if each.name in names]
+        return PluginManager.load(
+            disabled=frozenset(self.settings.disabled_plugins) & frozenset(names), entry_points=wanted
+        )
 
     def add_plugin(self, plugin: object, *, name: str) -> None:
         """Add a plugin, unless something was built without it that would have asked it."""

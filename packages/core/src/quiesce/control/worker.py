@@ -11,6 +11,7 @@ from .emergency_logging import EmergencyLogging
 from .emergency_steps import EmergencySteps
 from .job_queues import JobQueues
 from .lifecycle import Lifecycle
+from .outbox import Outbox
 from .proof import prove
 from .session_upkeep import SessionUpkeep
 
@@ -71,6 +72,14 @@ class Worker:
             is_enforcing=settings.enabled,
         )
         self._emergency = EmergencySteps(runtime)
+        self._outbox = Outbox(
+            plugins=runtime.plugins,
+            store=runtime.store,
+            clock=runtime.clock,
+            service_name=settings.service_name,
+            hook_timeout_seconds=settings.hook_timeout.total_seconds(),
+            is_enabled=settings.notifications_enabled,
+        )
         self._logging = EmergencyLogging()
         if settings.enabled:
             self.agent.on_apply = self._logging.hear
@@ -84,6 +93,7 @@ class Worker:
         self._sessions.stop()
         self._job_queues.stop()
         self._emergency.stop()
+        self._outbox.stop()
         self.agent.stop()
         self._logging.stop()
 
@@ -98,6 +108,7 @@ class Worker:
             state = self.gate.snapshot.state
             self._job_queues.step(state)
             self._emergency.step(state, actor=f"worker:{registered.id}")
+            self._outbox.step(state)
 
     def _lead(self) -> None:
         self._begin_what_is_urgent()

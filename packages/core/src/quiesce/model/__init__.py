@@ -46,6 +46,7 @@ from .leases import Lease
 from .lineage import merged, stamped
 from .modes import Mode
 from .notices import Audience, Notice
+from .notifications import DeadNotice, NotifierStatus, NotifierTest
 from .operations import BUILTIN_OPERATIONS, OperationType
 from .operators import Operator, ProofKind, ProofOutcome, ProofVerdict
 from .passes import BypassPass
@@ -75,6 +76,7 @@ __all__ = [
     "CheckKind",
     "ConflictError",
     "CountKey",
+    "DeadNotice",
     "Decision",
     "DeliveryError",
     "EffectiveMaintenance",
@@ -108,6 +110,8 @@ __all__ = [
     "NotQuiescedError",
     "NotRecoveredError",
     "Notice",
+    "NotifierStatus",
+    "NotifierTest",
     "OperationRefusedError",
     "OperationType",
     "Operator",

@@ -176,6 +176,7 @@ class DeliveryError(QuiesceError):
         retry_after_seconds: not before; ``None``: as it is usual.
         is_permanent: the receiver will never take this notice; the next one may be another matter.
         disables: the receiver wants none any more; nothing is sent until an operator says so.
+        is_unconfigured: this process was not told where to send; a worker goes on to the next one, a command leaves it.
     """
 
     def __init__(
@@ -185,11 +186,13 @@ class DeliveryError(QuiesceError):
         retry_after_seconds: float | None = None,
         is_permanent: bool = False,
         disables: bool = False,
+        is_unconfigured: bool = False,
     ) -> None:
         super().__init__(problem)
         self.retry_after_seconds = retry_after_seconds
         self.is_permanent = is_permanent
         self.disables = disables
+        self.is_unconfigured = is_unconfigured
 
 
 class StoreError(QuiesceError):

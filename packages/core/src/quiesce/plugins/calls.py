@@ -16,7 +16,11 @@ _left_behind: dict[tuple[str, str], list[threading.Thread]] = {}
 
 
 def call_all(
-    calls: Iterable[tuple[str, Callable[[], object]]], *, hook: str, timeout_seconds: float
+    calls: Iterable[tuple[str, Callable[[], object]]],
+    *,
+    hook: str,
+    timeout_seconds: float,
+    most_left_behind: int = MOST_LEFT_BEHIND,
 ) -> tuple[HookResult, ...]:
     """Run every call in a daemon thread of its own and return a result for each, in the order given.
 
@@ -27,26 +31,28 @@ def call_all(
         calls: name of the plugin and what to call.
         hook: named in the threads' names.
         timeout_seconds: for each call.
+        most_left_behind: how many calls of one plugin may hang before it is not called again.
     """
-    running = [_Call(plugin, function, hook=hook) for plugin, function in calls]
+    running = [_Call(plugin, function, hook=hook, most_left_behind=most_left_behind) for plugin, function in calls]
     deadline = monotonic() + timeout_seconds
     return tuple(call.result(deadline=deadline, timeout_seconds=timeout_seconds) for call in running)
 
 
 class _Call:
-    def __init__(self, plugin: str, function: Callable[[], object], *, hook: str) -> None:
+    def __init__(self, plugin: str, function: Callable[[], object], *, hook: str, most_left_behind: int) -> None:
         self._plugin = plugin
         self._function = function
         self._done = threading.Event()
         self._error: str | None = None
         self._answer: object = None
+        self._exception: BaseException | None = None
         self._started = self._ended = monotonic()
         self._key = (hook, plugin)
         self._thread = threading.Thread(target=self._run, name=f"quiesce-{hook}-{plugin}", daemon=True)
         hanging = [thread for thread in _left_behind.pop(self._key, ()) if thread.is_alive()]
         if hanging:
             _left_behind[self._key] = hanging
-        if len(hanging) >= MOST_LEFT_BEHIND:
+        if len(hanging) >= most_left_behind:
             self._error = f"was not called: {len(hanging)} earlier calls of it still hang"
             self._done.set()
             return
@@ -62,7 +68,7 @@ class _Call:
             self._error = discard_awaitable(answer)
             self._answer = None if self._error else answer
         except BaseException as exc:  # noqa: BLE001 -- a plugin is called here, and its SystemExit is a failure too
-            self._error = describe(exc)
+            self._error, self._exception = describe(exc), exc
         finally:
             self._ended = monotonic()
             self._done.set()
@@ -73,7 +79,7 @@ class _Call:
             error = f"timed out after {timeout_seconds:g} s and was left behind"
             return HookResult(self._plugin, ok=False, seconds=monotonic() - self._started, error=error)
         seconds = self._ended - self._started
-        return HookResult(self._plugin, self._error is None, seconds, self._error, self._answer)
+        return HookResult(self._plugin, self._error is None, seconds, self._error, self._answer, self._exception)
 
 
 def describe(exc: BaseException) -> str:

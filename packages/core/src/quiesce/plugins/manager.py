@@ -142,9 +142,10 @@ class PluginManager:
         return call_all(calls, hook="on_session_invalidate", timeout_seconds=timeout_seconds)
 
     def notify(self, notice: Notice, *, timeout_seconds: float, only: str) -> HookResult:
-        """Have one plugin tell people; never raises, ends soon after the timeout."""
+        """Have one plugin tell people, unless an earlier call of it hangs; never raises, ends after the timeout."""
         calls = [call for call in self._calls("notify", event=notice.event, notice=notice) if call[0] == only]
-        return call_all(calls, hook="notify", timeout_seconds=timeout_seconds)[0]
+        # A call that hangs may still deliver: beside another one it would turn the order round.
+        return call_all(calls, hook="notify", timeout_seconds=timeout_seconds, most_left_behind=1)[0]
 
     def job_counts(self, *, timeout_seconds: float) -> tuple[HookResult, ...]:
         """Ask every plugin for its jobs, as ``answer`` of the results; never raises, ends soon after the timeout."""

@@ -36,6 +36,7 @@ class HookResult:
         seconds: how long it took, or how long was waited for it.
         error: what went wrong, in words; ``None`` when nothing did.
         answer: what it returned.
+        exception: what it raised.
     """
 
     plugin: str
@@ -43,3 +44,4 @@ class HookResult:
     seconds: float
     error: str | None = None
     answer: object = None
+    exception: BaseException | None = None

@@ -7,6 +7,7 @@ from .adapter_client import AdapterClient, Answer
 from .classifier import ClassifierContract
 from .clock import FakeClock
 from .job_queue import JobQueueContract
+from .notifier import NotifierContract
 from .store import StoreContract
 from .waiting import eventually
 
@@ -17,6 +18,7 @@ __all__ = [
     "ClassifierContract",
     "FakeClock",
     "JobQueueContract",
+    "NotifierContract",
     "StoreContract",
     "eventually",
 ]

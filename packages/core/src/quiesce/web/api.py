@@ -9,6 +9,7 @@ from .emergency_documents import checks_document
 from .emergency_endpoints import EmergencyEndpoints
 from .exchange import ApiRequest, ApiResponse, problem
 from .job_endpoints import JobEndpoints
+from .notification_endpoints import NotificationEndpoints
 from .pass_endpoints import PassEndpoints
 from .report_endpoints import ReportEndpoints
 from .routing import Call, Route, RoutingTable, id_of
@@ -34,6 +35,7 @@ class MaintenanceStatusAPI:
             PassEndpoints(service),
             SessionEndpoints(service),
             JobEndpoints(service),
+            NotificationEndpoints(service),
             EmergencyEndpoints(service),
             ReportEndpoints(service),
         )
