@@ -29,6 +29,7 @@ OPERATED_IN = {
     "docs/how-to/handle-an-emergency.md",
     "docs/how-to/let-testers-in.md",
     "docs/how-to/log-people-out.md",
+    "docs/how-to/notify-people.md",
     "docs/how-to/plan-a-window.md",
     "docs/how-to/report-an-incident.md",
     "docs/how-to/run-a-migration.md",

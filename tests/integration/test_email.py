@@ -467,11 +467,14 @@ def test_alerts_that_are_switched_off_reach_nobody(make_server: Any) -> None:
     assert server.connections == 1
 
 
-def test_process_that_names_no_server_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installed is not configured: the notice counts as told, and nothing is tried again."""
+def test_process_that_names_no_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command on a machine without the settings must not have a notice count as told that a worker would send."""
     monkeypatch.delenv("MAINTENANCE_SMTP_URL", raising=False)
 
-    quiesce_email.notify(notice())
+    with pytest.raises(DeliveryError, match="MAINTENANCE_SMTP_URL is not set") as caught:
+        quiesce_email.notify(notice())
+
+    assert caught.value.is_unconfigured
 
 
 @pytest.mark.parametrize(

@@ -248,13 +248,14 @@ def test_settings_alone_make_a_webhook(receiver: Receiver, monkeypatch: pytest.M
     assert Verifier(OLD).verify(request.body, request.headers)["text"].startswith("shop: normal maintenance has")
 
 
-def test_without_an_address_nothing_is_done(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin may be installed where nobody wants webhooks."""
+def test_process_that_has_no_address_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command on a machine without the settings must not have a notice count as told that a worker would send."""
     monkeypatch.delenv("MAINTENANCE_WEBHOOK_URL", raising=False)
 
-    quiesce_webhook.notify(notice=notice())
+    with pytest.raises(DeliveryError, match="MAINTENANCE_WEBHOOK_URL is not set") as caught:
+        quiesce_webhook.notify(notice=notice())
 
-    assert receiver.requests == []
+    assert caught.value.is_unconfigured
 
 
 def test_each_webhook_is_a_plugin_that_fails_for_itself(receiver: Receiver) -> None:

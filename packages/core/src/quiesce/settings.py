@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .model import OperationType, Rule, SettingsError
-from .settings_file import read_operations, read_rules, read_table, unknown_key
 from .settings_entry import Setting
+from .settings_file import read_operations, read_rules, read_table, unknown_key
 from .settings_table import SETTINGS
 from .settings_values import IPNetwork, OnStale, UnreadableError, paths, split_keys
 from .spelling import nearest

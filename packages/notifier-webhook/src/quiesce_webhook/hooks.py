@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from quiesce import Notice, Settings, hookimpl
+from quiesce import DeliveryError, Notice, Settings, hookimpl
 
 
 @hookimpl
 def notify(notice: Notice) -> None:
-    """Post a notice to MAINTENANCE_WEBHOOK_URL; without that setting there is nobody to tell, and nothing is done."""
+    """Post a notice to MAINTENANCE_WEBHOOK_URL.
+
+    Raises:
+        DeliveryError: the receiver did not take it, or that setting is missing.
+    """
     settings = Settings.load()
     if settings.webhook_url is None:
-        return
+        raise DeliveryError("MAINTENANCE_WEBHOOK_URL is not set", is_unconfigured=True)
     from .sending import TOTAL_SECONDS  # noqa: PLC0415 - only who has a webhook pays for it
     from .webhook import Webhook  # noqa: PLC0415 - as above
 

@@ -109,9 +109,9 @@ class SqliteStore:
             if happened:
                 connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", happened)
                 connection.execute(
-                    "DELETE FROM events WHERE service = ?1 AND (revision, number) <= (SELECT revision, number"
-                    " FROM events WHERE service = ?1 ORDER BY revision DESC, number DESC LIMIT 1 OFFSET ?2)",
-                    (self._service, MOST_EVENTS),
+                    "DELETE FROM events WHERE service = ? AND (revision, number) <= (SELECT revision, number"
+                    " FROM events WHERE service = ? ORDER BY revision DESC, number DESC LIMIT 1 OFFSET ?)",
+                    (self._service, self._service, MOST_EVENTS),
                 )
         self._bell.ring(is_commit=True)
 

@@ -50,9 +50,9 @@ class SqliteItems:
             ]
             connection.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", put)
             connection.execute(
-                "DELETE FROM items WHERE service = ?1 AND collection = ?2 AND turn <= (SELECT turn FROM items"
-                " WHERE service = ?1 AND collection = ?2 ORDER BY turn DESC LIMIT 1 OFFSET ?3)",
-                (*one, keep),
+                "DELETE FROM items WHERE service = ? AND collection = ? AND turn <= (SELECT turn FROM items"
+                " WHERE service = ? AND collection = ? ORDER BY turn DESC LIMIT 1 OFFSET ?)",
+                (*one, *one, keep),
             )
         return True
 
