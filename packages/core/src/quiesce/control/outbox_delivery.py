@@ -44,12 +44,21 @@ class DeliveryEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """What came of a delivery: how it ended, how many notices went out, why not more, and when to look again."""
+    """What came of a delivery.
+
+    Attributes:
+        end: how it ended.
+        count: how many notices went out.
+        problem: why not more.
+        retry_at: when to look again.
+        is_unset: this process was not told where to send.
+    """
 
     end: DeliveryEnd
     count: int = 0
     problem: str = ""
     retry_at: datetime | None = None
+    is_unset: bool = False
 
 
 class Delivery:
@@ -152,7 +161,8 @@ class Delivery:
             if not result.ok and not self._counts_failures:
                 # Where the workers have no settings either, nobody wants to be told of it by every command.
                 is_news = not (is_unset and place.unset)
-                return Delivered(end=DeliveryEnd.FAILED, problem=_problem_of(result) if is_news else "")
+                problem = _problem_of(result) if is_news else ""
+                return Delivered(end=DeliveryEnd.FAILED, problem=problem, is_unset=is_unset)
             if is_unset:
                 self._unset = _problem_of(result)[:LONGEST_PROBLEM]
             elif result.ok:
