@@ -168,8 +168,7 @@ def checks(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy", *MYPY_OPTIONS)
-    # The demo has a session of its own.
-    _pytest(session, *QUICK_ROOMS, "--ignore", "tests/docs/test_demo.py")
+    _pytest(session, *QUICK_ROOMS)
 
 
 @nox.session

@@ -40,6 +40,8 @@ class Fleet:
         self.connection = redis.Redis.from_url(url, socket_timeout=5)
         self.app = Celery("operator", broker=url, backend=url, set_as_current=False)
         self.app.conf.update(task_default_queue="default", broker_connection_retry_on_startup=True)
+        # A result takes leave of its Redis at its end, which may be after that of the Redis.
+        self.app.conf.result_backend_transport_options = {"retry_policy": {"max_retries": 0}}
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
