@@ -41,6 +41,7 @@ def test_a_new_key_goes_before_the_former_one() -> None:
 def test_another_key_another_name_or_a_changed_text_opens_nothing(keys: list[str], of: str, change: str) -> None:
     """The error names the setting: with a wrong key nothing else would help."""
     sealed = SecretBox([OLD]).seal("s", of="x")
+    change = "B" if change == "A" == sealed[40] else change
 
     with pytest.raises(SettingsError, match="MAINTENANCE_SECRET_KEY: does not open the secret of"):
         SecretBox(keys).open(sealed[:40] + change + sealed[40 + len(change) :] if change else sealed, of=of)

@@ -207,7 +207,8 @@ def test_worker_answers_by_what_it_applies(service: Service) -> None:
     service.enable(reason="r", actor="a")
 
     status = service.get_maintenance_status()
-    assert (status.is_active, status.revision, status.is_stale) == (True, 1, False)
+    assert (status.is_active, status.is_stale) == (True, False)
+    assert status.revision >= 1  # the leading worker may have noted something already
     assert not service.explain("POST", "/api/jobs/1").is_allowed
     assert service.explain("GET", "/").is_allowed
 
