@@ -231,7 +231,9 @@ def test_emergency_howto(reader: Reader, serve_readme: Callable[[str, str], None
         command = next(
             line for b in blocks["docs/how-to/handle-an-emergency.md"] for line in b.commands if "--threat" in line
         )
-        ended = eventually(lambda: answer if (answer := reader.type(command)) and answer.code == 0 else None, within=20)
+        again = eventually(lambda: answer if (answer := reader.type(command)) and answer.code == 0 else None, within=20)
+        assert again is not None
+        ended = again
 
     assert [answer.code for answer in (begun, status, looked, ended)] == [0, 0, 5, 0], begun.text + ended.text
     assert "logging" in begun.text
