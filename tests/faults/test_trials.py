@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 def seconds(request: pytest.FixtureRequest) -> float:
     """How long the nemesis rages: less in a run that is not about it."""
     is_asked_for = any(request.config.getoption(option, None) is not None for option in ("--seed", "--seeds"))
-    return 7.0 if is_asked_for else 4.0
+    return 7.0 if is_asked_for else 6.0
 
 
 def test_on_sqlite(seed: int, seconds: float, folder: Path, some_ports: list[int]) -> None:
@@ -53,6 +53,5 @@ def prove_by(trial: Trial, *, seed: int) -> None:
     told += ["what the store holds:", *(f"{name}: {entry}" for name, log in ledger.logs.items() for entry in log)]
     assert not violations, "\n".join(told)
     assert coverage.quiesced >= 2, coverage
-    # How many there are is a matter of the machine's speed; that there are some makes it a proof.
-    assert coverage.judged >= 20, coverage
-    assert coverage.passed_by_admins >= 3, coverage
+    assert coverage.judged >= 50, coverage
+    assert coverage.passed_by_admins >= 10, coverage

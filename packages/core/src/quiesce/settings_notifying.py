@@ -19,7 +19,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "MAINTENANCE_EMAIL_ALERTS",
         "email_alerts",
         "true",
-        "Whether alerts go out by e-mail, once a notifier for it is installed.",
+        "Whether alerts go out by e-mail.",
         YES_NO,
         values.boolean,
     ),
