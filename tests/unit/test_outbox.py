@@ -59,11 +59,14 @@ class Recorder:
 class Hanging:
     def __init__(self) -> None:
         self.began, self.release = threading.Event(), threading.Event()
+        self.error: Exception | None = None
 
     @hookimpl
     def notify(self) -> None:
         self.began.set()
         self.release.wait(30)
+        if self.error is not None:
+            raise self.error
 
 
 @pytest.fixture
@@ -290,6 +293,30 @@ def test_two_leaders_never_send_at_once(store: Store, clock: FakeClock, make_out
     hanging.release.set()
     settle(new, store, clock, lambda: is_free(store, "a") and place_of(store, "a").cursor == ids[0])
     assert recorder.told == []
+
+
+def test_failure_after_the_end_is_nobodys_fault(
+    store: Store, clock: FakeClock, make_outbox: Callable[..., Outbox], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that is being stopped cuts its own connections; the next one tries again at once."""
+    hanging, recorder = Hanging(), Recorder()
+    hanging.error = OSError("closed")
+    outbox = make_outbox(a=hanging)
+    begin(outbox, store, clock, "a")
+    ids = commit(store)
+    outbox.step(store.load())
+    assert hanging.began.wait(10)
+    ending = threading.Thread(target=outbox.stop)
+    ending.start()
+    eventually(outbox._stopping.is_set)
+
+    hanging.release.set()
+    ending.join(30)
+    eventually(lambda: is_free(store, "a"))
+
+    assert (place_of(store, "a").failures, caplog.records) == (0, [])
+    settle(make_outbox(a=recorder), store, clock, lambda: recorder.told)
+    assert recorder.told == ids
 
 
 def test_claim_of_a_dead_process_lapses(store: Store, clock: FakeClock, make_outbox: Callable[..., Outbox]) -> None:
