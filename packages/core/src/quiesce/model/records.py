@@ -16,7 +16,7 @@ class AuditRecord:
     Attributes:
         at: when (UTC).
         actor: who: an operator's name, ``user:ID``, or ``worker:ID``.
-        source: through what: ``cli``, ``http``, ``api``, ``agent``.
+        source: through what: ``cli``, ``http`` with the address of the client, ``api``, ``agent``.
         action: what was done, e.g. ``window.enable``.
         revision: the revision that the commit made.
         window_id: the window it was about, if one.

@@ -23,6 +23,7 @@ class ApiRequest:
         headers: names in lower case.
         body: at most ``LONGEST_BODY`` + 1 bytes.
         principal: who the application says it is, when ``needs_principal`` asked for that.
+        peer: the address of whoever connected; ``None``: not known.
     """
 
     method: str
@@ -31,6 +32,7 @@ class ApiRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     principal: Principal | None = None
+    peer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
