@@ -30,8 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-# What the programs of the tests import sooner or later. None of it reads the environment while it is imported, and none
-# of it starts a thread: forking is safe while there is one.
+# What the programs of the tests import sooner or later. None of it starts a thread: forking is safe while there is one.
 IMPORTED = (
     *("asyncio", "http.client", "logging.config", "sqlite3", "zoneinfo"),
     *("flask", "flask_login", "flask_session", "redis", "werkzeug.debug", "werkzeug.serving"),
@@ -40,6 +39,9 @@ IMPORTED = (
     *("quiesce.cli.program", "quiesce.control.service", "quiesce.stores.redis", "quiesce.stores.sqlite"),
     *("quiesce_flask", "quiesce_fastapi"),
 )
+FORGOTTEN = "gunicorn"
+"""Looks at the environment and the folder while it is imported: only what it imports itself is there when it starts."""
+
 OURS = ("quiesce", "quiesce_flask")
 """Whose every module is imported, for they import each other late."""
 
@@ -56,6 +58,7 @@ class Nursery:
         self._waking, self._woken = socket.socketpair()
         self._selector.register(self._waking, selectors.EVENT_READ)
         self._leases: set[socket.socket] = set()
+        self._children: set[int] = set()
         self._parents: dict[int, socket.socket] = {}
         self._path = [entry for entry in sys.path if entry != str(Path(__file__).parent)]
         self._filters = list(warnings.filters)
@@ -78,13 +81,16 @@ class Nursery:
                 elif isinstance(key.fileobj, socket.socket):
                     self._hear(key.fileobj)
             if not self._leases:
-                return
+                break
+        for child in self._children:  # of tests that were killed
+            os.kill(child, signal.SIGTERM)
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._waking.recv(4096)
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                self._children.discard(ended[0])
                 parent = self._parents.pop(ended[0], None)
                 if parent is not None:
                     self._answer(parent, os.waitstatus_to_exitcode(ended[1]))
@@ -105,6 +111,7 @@ class Nursery:
         for file in files:
             os.close(file)
         self._leases.discard(connection)
+        self._children.add(child)
         self._parents[child] = connection
         self._answer(connection, child)
 
@@ -251,6 +258,8 @@ def import_all() -> None:
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == FORGOTTEN]:
+        del sys.modules[name]
     for package in OURS:
         root = Path(importlib.import_module(package).__file__ or "").parent
         for file in sorted(root.rglob("*.py")):
