@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -246,7 +247,13 @@ def test_emergency_howto(reader: Reader, serve_readme: Callable[[str, str], None
         command = next(
             line for b in blocks["docs/how-to/handle-an-emergency.md"] for line in b.commands if "--threat" in line
         )
-        again = eventually(lambda: answer if (answer := reader.type(command)) and answer.code == 0 else None, within=20)
+
+        def try_again() -> Answer | None:
+            time.sleep(0.2)
+            answer = reader.type(command)
+            return answer if answer is not None and answer.code == 0 else None
+
+        again = eventually(try_again, within=20)
         assert again is not None
         ended = again
 

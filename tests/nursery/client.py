@@ -18,10 +18,10 @@ from typing import Any, cast
 
 PROGRAM = Path(__file__).with_name("program.py")
 OPTIONS = frozenset({"-W", "-m", "-c"})
-STARTED_ALIKE = frozenset({"PYTHONPATH", "PYTHONWARNINGS", "PYTHONHASHSEED"})
-"""Of what sways how Python starts, what the nursery heeds; of hash seeds all its children have the same."""
+HEEDED = frozenset({"PYTHONPATH", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "PYTHONHASHSEED"})
+"""Of what sways how Python starts, what need not be as it is for the tests; all children have the same hash seed."""
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MAINTENANCE_"))}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in HEEDED}
 
 
 class Nursery:
@@ -76,7 +76,7 @@ def is_warm(words: Sequence[str], environment: Mapping[str, str] | None, folder:
     if words[0] != sys.executable or not (words[1] in OPTIONS or words[1].endswith(".py")):
         return False
     started_with, given = os.environ, os.environ if environment is None else environment
-    swaying = {name for name in {*started_with, *given} if name.startswith(("PYTHON", "LC_", "LANG"))} - STARTED_ALIKE
+    swaying = {name for name in {*started_with, *given} if name.startswith(("PYTHON", "LC_", "LANG"))} - HEEDED
     if any(started_with.get(name) != given.get(name) for name in swaying):
         return False
     first = [str(folder or Path.cwd()), *filter(None, given.get("PYTHONPATH", "").split(os.pathsep))]
@@ -120,7 +120,7 @@ class _Program(subprocess.Popen[Any]):
             self._connection.close()
             raise
         finally:
-            cast(Any, self)._close_pipe_fds(*ends)
+            cast("Any", self)._close_pipe_fds(*ends)
         self._child_created = True
 
     def _internal_poll(self, _deadstate: int | None = None) -> int | None:
@@ -135,7 +135,7 @@ class _Program(subprocess.Popen[Any]):
             if self._can_be_read(left):
                 self._note_end()
             elif left is not None:
-                raise subprocess.TimeoutExpired(self.args, cast(float, timeout))
+                raise subprocess.TimeoutExpired(self.args, cast("float", timeout))
         return self.returncode
 
     def _can_be_read(self, seconds: float | None) -> bool:
@@ -145,7 +145,7 @@ class _Program(subprocess.Popen[Any]):
             return True
 
     def _note_end(self) -> None:
-        with cast(Any, self)._waitpid_lock:
+        with cast("Any", self)._waitpid_lock:
             if self.returncode is None:
                 answer = self._connection.recv(100)
                 self._connection.close()
