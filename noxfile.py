@@ -54,6 +54,8 @@ QUICK_ROOMS = (
 
 # Tests that wait for other processes leave their core to others.
 WORKERS = str(min(8, 3 * (os.cpu_count() or 1)))
+# Where the environment forbids bytecode, each worker and each process that tests start compiles what it imports anew.
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 MYPY_OPTIONS = ("--num-workers", str(min(4, os.cpu_count() or 1)))
 
 UNPINNED = {"greenlet"}  # httpbin wants another major version of it on each side of Python 3.12
@@ -156,7 +158,7 @@ def _redis() -> tuple[str, ...]:
 
 def _pytest(session: nox.Session, *arguments: str) -> None:
     """Run tests in parallel."""
-    session.run("pytest", "-n", WORKERS, *arguments, *session.posargs)
+    session.run("pytest", "-n", WORKERS, *arguments, *session.posargs, env=BYTECODE)
 
 
 def _run_tests(session: nox.Session, row: Row) -> None:
@@ -234,7 +236,7 @@ def typing(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Run only the tests that kill, stop and cut off what Quiesce runs on; ``-- --seeds 20`` for more trials."""
     _install(session, *TEST_TOOLS, *_redis(), "httpx2")
-    session.run("pytest", "tests/faults", *session.posargs)
+    session.run("pytest", "tests/faults", *session.posargs, env=BYTECODE)
 
 
 @nox.session(python=NEWEST)

@@ -43,7 +43,7 @@ def test_after_an_emergency_under_load_each_task_ran_to_its_end_once(
     workers.send("run", "timed", countdown=0.5)
     window = service.enable(reason="fire", mode="emergency", actor="a")
 
-    report = service.jobs.stop_all(grace=0.7, actor="a")
+    report = service.jobs.stop_all(grace=3.0, actor="a")
 
     assert report.problems == ()
     assert fates(report.records) == {

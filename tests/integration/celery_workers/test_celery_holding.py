@@ -52,7 +52,7 @@ def test_what_was_fetched_waits_in_its_queue_again(workers: Any, operator: Any) 
 
     operator.hold()
 
-    eventually(lambda: operator.counts() == (4, 0, 3), within=5)
+    eventually(lambda: operator.counts() == (4, 0, 3), within=20)
     assert workers.connection.llen("default") == 3
     workers.finish()
     eventually(lambda: operator.counts() == (0, 0, 3), within=20)
@@ -88,12 +88,13 @@ def test_leader_proves_celery_quiet(workers: Any, service: EnhancedMaintenanceMo
 def test_held_workers_take_nothing_that_comes(workers: Any, operator: Any) -> None:
     """What the proof says is nothing that runs and nothing that is about to."""
     operator.hold()
-    eventually(lambda: operator.counts() == (0, 0, 0), within=5)
+    eventually(lambda: operator.counts() == (0, 0, 0), within=20)
 
     workers.send("run", "new")
     workers.send("run", "elsewhere", queue="default", priority=9)
 
-    assert quiesce_celery.job_counts() == JobCounts(source="celery", running=0, reserved=0, queued=2)
+    expected = JobCounts(source="celery", running=0, reserved=0, queued=2)
+    eventually(lambda: quiesce_celery.job_counts() == expected, within=20)
     assert workers.tally("began") == {}
     operator.release()
     eventually(lambda: workers.tally("ended") == {"new": 1, "elsewhere": 1}, within=20)
@@ -101,17 +102,23 @@ def test_held_workers_take_nothing_that_comes(workers: Any, operator: Any) -> No
 
 def test_task_whose_time_comes_under_a_hold_does_not_begin(workers: Any, operator: Any) -> None:
     """It sits in a worker's memory, where no queue shows it."""
-    workers.send("run", "timed", countdown=0.8)
-    eventually(lambda: workers.connection.hlen("unacked") == 1, within=20)
-    operator.hold()
-    assert operator.counts() == (0, 0, 1)
+    for countdown in (0.8, 2.0, 5.0, 12.0):  # the hold comes too late where the machine stalls meanwhile
+        name = f"timed-{countdown}"
+        workers.send("run", name, countdown=countdown)
+        eventually(lambda: workers.connection.hlen("unacked") == 1 or workers.tally("began"), within=20)
+        operator.hold()
+        if not workers.tally("began"):
+            break
+        workers.reset()
+    eventually(lambda: operator.counts() == (0, 0, 1), within=20)
 
-    due = time.monotonic() + 1.2
-    eventually(lambda: time.monotonic() > due)
+    due = time.monotonic() + countdown + 0.4
+    eventually(lambda: time.monotonic() > due, within=20)
 
-    assert (operator.counts(), workers.tally("began")) == ((0, 0, 1), {})
+    eventually(lambda: operator.counts() == (0, 0, 1), within=20)
+    assert workers.tally("began") == {}
     operator.release()
-    eventually(lambda: workers.tally("ended") == {"timed": 1}, within=20)
+    eventually(lambda: workers.tally("ended") == {name: 1}, within=20)
 
 
 def test_task_that_waits_for_its_turn_by_a_rate_limit_goes_back(workers: Any, operator: Any) -> None:
@@ -123,9 +130,9 @@ def test_task_that_waits_for_its_turn_by_a_rate_limit_goes_back(workers: Any, op
 
     operator.hold()
 
-    eventually(lambda: operator.counts()[:2] == (0, 0), within=5)
+    eventually(lambda: operator.counts()[:2] == (0, 0), within=20)
     began = len(workers.tally("began"))
-    assert operator.counts() == (0, 0, 3 - began)
+    eventually(lambda: operator.counts() == (0, 0, 3 - began), within=20)
     workers.app.control.rate_limit("run", "0", reply=True, timeout=5, limit=2)
     operator.release()
     eventually(lambda: workers.tally("ended") == {"x": 1, "y": 1, "z": 1}, within=20)
@@ -142,14 +149,27 @@ def test_queue_that_an_operator_cancelled_stays_so(workers: Any, operator: Any) 
 
     eventually(lambda: consumed(workers) == {"a", "b"}, within=20)
     workers.send("run", "later")
-    eventually(lambda: operator.counts() == (0, None, 1), within=5)
+    eventually(lambda: operator.counts() == (0, None, 1), within=20)
     workers.app.control.add_consumer("default")
     eventually(lambda: workers.tally("ended") == {"later": 1}, within=20)
 
 
+def test_queue_that_an_operator_cancels_under_a_hold_stays_so(workers: Any, operator: Any) -> None:
+    """The trap: what is to be consumed again was written down when the hold began."""
+    operator.hold()
+    eventually(lambda: consumed(workers) == set(), within=20)
+    workers.app.control.cancel_consumer("default", reply=True, timeout=5, limit=2)
+
+    operator.release()
+
+    eventually(lambda: consumed(workers) == {"a", "b"}, within=20)
+    workers.app.control.add_consumer("default", reply=True, timeout=5, limit=2)
+    eventually(lambda: consumed(workers) == {"a", "b", "default"}, within=20)
+
+
 def test_nothing_is_known_of_reservations_before_the_hold(workers: Any, operator: Any) -> None:
     """While work is not held back workers take tasks at any moment; that is not zero."""
-    assert operator.counts() == (0, None, 0)
+    eventually(lambda: operator.counts() == (0, None, 0), within=20)
 
 
 def test_hold_that_the_broker_lost_is_not_taken_for_one(workers: Any, operator: Any) -> None:
@@ -159,7 +179,7 @@ def test_hold_that_the_broker_lost_is_not_taken_for_one(workers: Any, operator: 
 
     assert operator.counts()[1] is None
     operator.hold()
-    eventually(lambda: operator.counts() == (0, 0, 0), within=5)
+    eventually(lambda: operator.counts() == (0, 0, 0), within=20)
 
 
 def test_worker_that_starts_under_a_hold_begins_nothing(workers: Any, operator: Any) -> None:
@@ -175,7 +195,7 @@ def test_worker_that_starts_under_a_hold_begins_nothing(workers: Any, operator: 
     eventually(lambda: workers.tally("ended") == {"waiting": 1}, within=20)
     workers.workers["c"].terminate()
     workers.workers.pop("c").wait(20)
-    eventually(lambda: "c@test" not in operator.detail(), within=5)
+    eventually(lambda: "c@test" not in operator.detail(), within=20)
 
 
 def test_worker_that_was_cut_off_stays_held(fleet: Any, operator: Any) -> None:
