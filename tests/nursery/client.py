@@ -37,16 +37,18 @@ class Nursery:
             except OSError:
                 Path(self._address).unlink(missing_ok=True)
                 with (folder / "nursery.log").open("ab") as log:
-                    subprocess.run(
+                    done = subprocess.run(
                         [sys.executable, str(PROGRAM), self._address],
                         env=ENVIRONMENT,
                         cwd=folder,
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=log,
-                        check=True,
+                        check=False,
                         timeout=120,
                     )
+                if done.returncode != 0:
+                    raise RuntimeError((folder / "nursery.log").read_text(encoding="utf-8")) from None
                 self._lease.connect(self._address)
 
     def start(self, words: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
