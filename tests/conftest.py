@@ -1,4 +1,4 @@
-"""Fixtures that every room of the tests may ask for: a real Redis of one's own."""
+"""Fixtures that every room of the tests may ask for: a real Redis of one's own, programs that start quickly."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
 from quiesce.testing import eventually
+
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
 
 # A busy machine is slow, and that is no fault: no test holds a stopwatch.
 settings.register_profile("quiesce", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,12 +32,17 @@ settings.load_profile("quiesce")
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Let what is shared start once: xdist's own ``loadgroup`` does not know the groups with every pytest."""
-    spec = importlib.util.spec_from_file_location("sharing", Path(__file__).with_name("sharing.py"))
+    return load_beside("sharing.py").SharingScheduling(config, log)
+
+
+def load_beside(path: str) -> ModuleType:
+    """Import a file of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, Path(__file__).parent / path)
     assert spec is not None
     assert spec.loader is not None
-    sharing = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sharing)
-    return sharing.SharingScheduling(config, log)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def find_redis_server() -> str:
@@ -178,6 +188,15 @@ def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Starts Python programs; one for all test processes of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with contextlib.closing(load_beside("nursery/client.py").Nursery(shared)) as nursery:
+        yield nursery
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from quiesce.testing import eventually
+
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
 
 SERVERS = frozenset({"flask", "gunicorn", "uvicorn"})
 SETTING_UP = frozenset({"mkdir", "pip", "python3"})  # see test_setting_up.py
@@ -64,7 +67,8 @@ class Answer:
 class Reader:
     """Types the commands of a document, in a folder with the files that it shows."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, nursery: Nursery) -> None:
+        self._nursery = nursery
         self._folder = folder
         self._stack = stack
         with socket.socket() as probe:
@@ -106,7 +110,7 @@ class Reader:
     def serve(self, words: list[str]) -> None:
         """Start a server, and return when it answers."""
         log = self._stack.enter_context((self._folder / "server.log").open("wb"))
-        process = subprocess.Popen(
+        process = self._nursery.start(
             [sys.executable, "-m", *words],
             cwd=self._folder,
             env=self._environment,
@@ -119,9 +123,8 @@ class Reader:
         assert process.poll() is None, (self._folder / "server.log").read_text(encoding="utf-8")
 
     def _operate(self, words: list[str], answer: Answer) -> None:
-        done = subprocess.run(
-            words, cwd=self._folder, env=self._environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        command = [sys.executable, "-m", "quiesce.cli", *words[1:]]
+        done = self._nursery.run(command, cwd=self._folder, env=self._environment, timeout=120)
         answer.code, answer.text = done.returncode, done.stdout + done.stderr
 
     def _fetch(self, words: list[str], answer: Answer) -> None:
@@ -155,10 +158,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def reader(folder: Path) -> Iterator[Reader]:
+def reader(folder: Path, nursery: Nursery) -> Iterator[Reader]:
     """A reader whose servers end with the test."""
     with ExitStack() as stack:
-        yield Reader(folder, stack)
+        yield Reader(folder, stack, nursery)
 
 
 @pytest.fixture

@@ -6,21 +6,23 @@ import contextlib
 import json
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
 
 COMMAND = [sys.executable, "-W", "error", "-m", "quiesce.cli"]
 TERMINAL = """
 import os, pty, sys
+os.execlp = become_python  # pty would start Python
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 """
 WORKER = """
@@ -41,40 +43,6 @@ service.close()
 """
 
 
-class Nursery:
-    """Starts commands sooner than Python starts; see ``cli_apps/nursery.py``."""
-
-    def __init__(self, folder: Path) -> None:
-        self._address = str(folder / "nursery")
-        program = str(Path(__file__).parent / "cli_apps" / "nursery.py")
-        self._process = subprocess.Popen(
-            [*COMMAND[:-2], program, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-
-    def run(self, *args: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        with ExitStack() as stack:
-            given = stack.enter_context(Path(os.devnull).open())
-            said, complained = (stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2))
-            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
-            connection.settimeout(60)
-            connection.connect(self._address)
-            message = {"arguments": args, "folder": str(folder), "environment": environment}
-            files = [given.fileno(), said.fileno(), complained.fileno()]
-            socket.send_fds(connection, [json.dumps(message).encode()], files)
-            code = int(connection.recv(100))
-            said.seek(0)
-            complained.seek(0)
-            return subprocess.CompletedProcess(args, code, said.read(), complained.read())
-
-    def close(self) -> None:
-        """Start nothing more."""
-        self._process.kill()
-        self._process.communicate()
-
-
 class Shell:
     """Runs commands in one folder, with nothing of the tests' own environment that could sway them."""
 
@@ -89,9 +57,7 @@ class Shell:
     def run(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         effective = {**self.environment, **environment}
-        if any(effective.get(name) != os.environ.get(name) for name in effective if name.startswith("PYTHON")):
-            return self.run_cold(*args, terminal=None, **environment)  # it sways how Python starts
-        return self._nursery.run(*args, folder=self.folder, environment=effective)
+        return self._nursery.run([*COMMAND, *args], timeout=60, cwd=self.folder, env=effective)
 
     def run_cold(self, *args: str, terminal: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, in a Python that starts for it; a terminal is where it reads, and complains."""
@@ -116,7 +82,7 @@ class Shell:
 
     def start(self, *command: str, stderr: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
         """Start a process that is ended with the test."""
-        process = subprocess.Popen(
+        process: subprocess.Popen[str] = self._nursery.start(
             command,
             cwd=self.folder,
             env={**self.environment, **environment},
@@ -192,13 +158,6 @@ class Worker:
 def _end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
-
-
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """For all commands of one test process."""
-    with contextlib.closing(Nursery(tmp_path_factory.mktemp("nursery"))) as nursery:
-        yield nursery
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -21,6 +21,9 @@ import uvicorn
 
 from quiesce import EnhancedMaintenanceModeService, OperationType, Principal, Settings
 from quiesce.testing import eventually
+
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
 
 APPS = Path(__file__).parent
 PAYMENTS = OperationType("payments", "Taking payments", "Payments are paused.")
@@ -158,7 +161,7 @@ class Process:
         process: to be signalled.
     """
 
-    def __init__(self, app: str, *, workers: int, environ: dict[str, str], log: Path) -> None:
+    def __init__(self, nursery: Nursery, app: str, *, workers: int, environ: dict[str, str], log: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
@@ -166,7 +169,7 @@ class Process:
         command = [sys.executable, "-m", "uvicorn", app, "--factory", "--app-dir", str(APPS)]
         command += ["--port", str(port), "--workers", str(workers), "--log-level", "info"]
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
+            self.process = nursery.start(
                 command, env={**os.environ, "PYTHONHASHSEED": "0", **environ}, stdout=output, stderr=output
             )
 
@@ -198,12 +201,12 @@ StartProcess = Callable[..., Process]
 
 
 @pytest.fixture
-def start_process(tmp_path: Path) -> Iterator[StartProcess]:
+def start_process(tmp_path: Path, nursery: Nursery) -> Iterator[StartProcess]:
     """Start uvicorn with ``fastapi_apps/<module>:<factory>``; it is ended after the test."""
     with contextlib.ExitStack() as started:
 
         def start(app: str, *, workers: int = 1, **environ: str) -> Process:
-            process = Process(app, workers=workers, environ=environ, log=tmp_path / f"{app}.log".replace(":", "-"))
+            process = Process(nursery, app, workers=workers, environ=environ, log=tmp_path / f"{app}.log".replace(":", "-"))
             started.callback(process.stop)
             process.wait_until_it_serves()
             return process

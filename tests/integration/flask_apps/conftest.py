@@ -12,12 +12,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from quiesce import EnhancedMaintenanceModeService, NoOpenWindowError, Settings
 from quiesce.testing import eventually
+
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
 
 SECRET_KEY = "a-secret-key-of-the-tests"
 
@@ -39,11 +42,13 @@ class Server:
         log: all it wrote.
     """
 
-    def __init__(self, application: str, *options: str, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, nursery: Nursery, application: str, *options: str, folder: Path, environ: Mapping[str, str]
+    ) -> None:
         self.log = folder / f"{application}.log"
         command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--graceful-timeout", "5", "--chdir"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = nursery.start(
                 [*command, str(Path(__file__).parent), *options, application],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -90,10 +95,11 @@ class Site:
         operator: of the same store.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
         self.folder = folder
+        self._nursery = nursery
         store_url = f"sqlite:///{folder}/maintenance.db"
-        # Werkzeug sends Allow in the order of a set, which would differ from process to process.
+        # Werkzeug sends Allow in the order of a set, which would differ from process to process, were they started cold.
         self.environ = {"MAINTENANCE_STORE_URL": store_url, "SHOP_FOLDER": str(folder), "PYTHONHASHSEED": "0"}
         self.environ["MAINTENANCE_SECRET_KEY"] = SECRET_KEY
         self.operator = EnhancedMaintenanceModeService(Settings(store_url=store_url, secret_key=SECRET_KEY))
@@ -101,7 +107,7 @@ class Site:
 
     def start(self, application: str, *options: str) -> Server:
         """Start gunicorn around ``module:application`` and return when it listens."""
-        server = Server(application, *options, folder=self.folder, environ=self.environ)
+        server = Server(self._nursery, application, *options, folder=self.folder, environ=self.environ)
         self._servers.append(server)
         return server
 
@@ -129,24 +135,24 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def open_site() -> Callable[[Path], contextlib.AbstractContextManager[Site]]:
+def open_site(nursery: Nursery) -> Callable[[Path], contextlib.AbstractContextManager[Site]]:
     """For fixtures that outlive a test."""
-    return lambda folder: contextlib.closing(Site(folder))
+    return lambda folder: contextlib.closing(Site(folder, nursery))
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, nursery: Nursery) -> Iterator[Site]:
     """A site of one's own."""
-    with contextlib.closing(Site(tmp_path)) as site:
+    with contextlib.closing(Site(tmp_path, nursery)) as site:
         yield site
 
 
 @pytest.fixture(scope="module", params=["sync", "gthread"])
 def shared_site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery
 ) -> Iterator[tuple[Site, Server]]:
     """A site with the shop on it, once for each kind of worker."""
-    with contextlib.closing(Site(tmp_path_factory.mktemp(request.param))) as site:
+    with contextlib.closing(Site(tmp_path_factory.mktemp(request.param), nursery)) as site:
         yield site, site.serve("shop:app", "--workers", "2", "--worker-class", request.param, "--threads", "4")
 
 
@@ -174,9 +180,9 @@ class HttpbinSite(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def shared_httpbin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpbinSite]:
+def shared_httpbin(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[HttpbinSite]:
     """Both servers, for all tests of a module."""
-    with contextlib.closing(Site(tmp_path_factory.mktemp("httpbin"))) as site:
+    with contextlib.closing(Site(tmp_path_factory.mktemp("httpbin"), nursery)) as site:
         bare = site.start("httpbin:app", "--workers", "2")
         yield HttpbinSite(site, bare, site.serve("guarded_httpbin:app", "--workers", "2"))
 
