@@ -11,7 +11,7 @@ from random import Random
 from .history import Recorder, Request, now
 
 THREADS = 5
-_LONGEST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 0.1
 _TIMEOUT_SECONDS = 20.0
 
 

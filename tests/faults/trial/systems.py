@@ -15,7 +15,7 @@ from pathlib import Path
 from .history import Died, Recorder, now
 
 _ROOM = Path(__file__).parents[1]
-_TICK_SECONDS = 0.01
+_TICK_SECONDS = 0.02
 _GRACE_SECONDS = 10
 
 
