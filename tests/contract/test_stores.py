@@ -56,33 +56,47 @@ class TestSqliteForOneOfSeveralServices(TestSqlite):
         return lambda: open_store(f"sqlite:///{tmp_path}/maintenance.db", service_name="shop")
 
 
+@pytest.fixture
+def empty_redis(shared_redis: Any) -> Iterator[str]:
+    """The address of a server that holds nothing, and of which no board on this machine tells either."""
+    yield str(shared_redis.url)
+    for name in ("default", "sh}op"):
+        with contextlib.closing(open_store(shared_redis.url, service_name=name)) as store:
+            assert store.board_path is not None
+            store.board_path.unlink(missing_ok=True)
+    with shared_redis.client() as client:
+        client.flushall()
+
+
 class TestRedis(StoreContract):
     """Many machines, one server."""
 
     hears_commits = True
 
     @pytest.fixture
-    def store(self, redis_server: Any) -> Iterator[Store]:
-        with contextlib.closing(open_store(redis_server.url)) as store:
+    def store(self, empty_redis: str) -> Iterator[Store]:
+        with contextlib.closing(open_store(empty_redis)) as store:
             yield store
 
     @pytest.fixture
-    def reopen(self, redis_server: Any) -> Callable[[], Store]:
-        return lambda: open_store(redis_server.url)
+    def reopen(self, empty_redis: str) -> Callable[[], Store]:
+        return lambda: open_store(empty_redis)
 
 
 class TestRedisForOneOfSeveralServices(TestRedis):
     """Services that share a server must not notice each other."""
 
     @pytest.fixture
-    def store(self, redis_server: Any) -> Iterator[Store]:
-        url = redis_server.url
-        with _used_by_another_service(url), contextlib.closing(open_store(url, service_name="sh}op")) as store:
+    def store(self, empty_redis: str) -> Iterator[Store]:
+        with (
+            _used_by_another_service(empty_redis),
+            contextlib.closing(open_store(empty_redis, service_name="sh}op")) as store,
+        ):
             yield store
 
     @pytest.fixture
-    def reopen(self, redis_server: Any) -> Callable[[], Store]:
-        return lambda: open_store(redis_server.url, service_name="sh}op")
+    def reopen(self, empty_redis: str) -> Callable[[], Store]:
+        return lambda: open_store(empty_redis, service_name="sh}op")
 
 
 @contextlib.contextmanager

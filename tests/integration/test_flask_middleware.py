@@ -20,6 +20,7 @@ from quiesce import (
     Settings,
     current_caller,
 )
+from quiesce.plugins import PluginManager
 from quiesce.testing import eventually
 from quiesce_flask import MaintenanceModeMiddleware
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def service() -> Iterator[EnhancedMaintenanceModeService]:
-    with contextlib.closing(EnhancedMaintenanceModeService(Settings(store_url="memory://"))) as service:
+    made = EnhancedMaintenanceModeService(Settings(store_url="memory://"), plugins=PluginManager())
+    with contextlib.closing(made) as service:
         yield service
 
 

@@ -93,20 +93,20 @@ def test_a_command_imports_neither_gate_nor_plugins_nor_calendar(tmp_path: Path)
     assert imported & NO_COMMANDS_BUSINESS == set()
 
 
-@pytest.mark.parametrize("framework", WORKERS)
-def test_a_worker_imports_no_calendar_and_no_documents(tmp_path: Path, framework: str) -> None:
+@pytest.fixture(scope="module", params=WORKERS)
+def imported_by_a_worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The modules that a worker of either framework has imported after its first request."""
+    return imported_by(WORKERS[request.param], tmp_path_factory.mktemp("worker"))
+
+
+def test_a_worker_imports_no_calendar_and_no_documents(imported_by_a_worker: set[str]) -> None:
     """Each megabyte is paid once for every worker of every host."""
-    imported = imported_by(WORKERS[framework], tmp_path)
-
-    assert imported & NO_WORKERS_BUSINESS == set()
+    assert imported_by_a_worker & NO_WORKERS_BUSINESS == set()
 
 
-@pytest.mark.parametrize("framework", WORKERS)
-def test_a_worker_has_what_opens_and_ends_a_window(tmp_path: Path, framework: str) -> None:
+def test_a_worker_has_what_opens_and_ends_a_window(imported_by_a_worker: set[str]) -> None:
     """A deployment replaces the files of a running worker, which is when operators ask it to open and end windows."""
-    imported = imported_by(WORKERS[framework], tmp_path)
-
-    assert NEEDED_AT_ONCE - imported == set()
+    assert NEEDED_AT_ONCE - imported_by_a_worker == set()
 
 
 def test_the_notifier_by_mail_imports_no_mail_before_it_has_a_server(tmp_path: Path) -> None:

@@ -30,6 +30,11 @@ def at(minute: float) -> datetime:
 
 minutes = st.integers(0, LAST)
 types = st.sets(st.sampled_from([operation.name for operation in BUILTIN_OPERATIONS]), min_size=1).map(frozenset)
+# Made once, because hypothesis checks each strategy anew.
+numbers, modes, flags, types_or_none = st.integers(0, 5), st.sampled_from(Mode), st.booleans(), st.none() | types
+spans_or_none = st.none() | minutes.map(lambda m: timedelta(minutes=m))
+instants_or_none = st.none() | minutes.map(at)
+seldom_instants = st.none() | st.none() | minutes.map(at)
 
 
 @st.composite
@@ -37,17 +42,17 @@ def states(draw: st.DrawFn) -> MaintenanceState:
     windows = [
         MaintenanceWindow(
             id=f"w{number}",
-            mode=draw(st.sampled_from(Mode)),
+            mode=draw(modes),
             reason="r",
             owner="o",
             starts_at=at(draw(minutes)),
-            estimated_duration=draw(st.none() | minutes.map(lambda m: timedelta(minutes=m))),
-            ends_at=draw(st.none() | minutes.map(at)),
-            is_immediate=draw(st.booleans()),
-            ended_at=draw(st.none() | st.none() | minutes.map(at)),
-            operations=draw(st.none() | types),
+            estimated_duration=draw(spans_or_none),
+            ends_at=draw(instants_or_none),
+            is_immediate=draw(flags),
+            ended_at=draw(seldom_instants),
+            operations=draw(types_or_none),
         )
-        for number in range(draw(st.integers(0, 5)))
+        for number in range(draw(numbers))
     ]
     return MaintenanceState(len(windows), tuple(windows))
 

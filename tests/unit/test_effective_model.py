@@ -121,10 +121,9 @@ def test_between_two_changes_nothing_changes(seed: int) -> None:
     now = at(-60)
     seen = set()
 
-    while (change := effective(state, now).next_change) is not None:
+    while (change := (judged := effective(state, now)).next_change) is not None:
         assert change > now
-        before = effective(state, now).windows
-        assert effective(state, change - timedelta(microseconds=1)).windows == before
+        assert effective(state, change - timedelta(microseconds=1)).windows == judged.windows
         seen.add(change)
         now = change
 

@@ -13,12 +13,16 @@ from fastapi_users.authentication import AuthenticationBackend, BearerTransport,
 from fastapi_users.db import BaseUserDatabase
 from fastapi_users.jwt import generate_jwt
 from fastapi_users.password import PasswordHelper
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from quiesce import OperationType, Principal
 from quiesce_fastapi import init_app
 
 KEY = "k" * 32
 PASSWORD = "correct horse"
+CHEAP = PasswordHelper(PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)))
+"""Nobody is to guess this password."""
 
 
 @dataclass
@@ -63,12 +67,12 @@ class DatedJWTStrategy(JWTStrategy[Any, str]):
 
 def make_app(service: Any) -> FastAPI:
     """Return the application; it logs in at ``/auth/jwt/login`` and ``/auth/cookie/login``."""
-    hashed = PasswordHelper().hash(PASSWORD)
+    hashed = CHEAP.hash(PASSWORD)
     users = {name: User(name, f"{name}@example.com", hashed, name == "ann") for name in ("ann", "bob")}
     database = Database(users)
 
     async def get_manager() -> AsyncIterator[Manager]:
-        yield Manager(database)
+        yield Manager(database, CHEAP)
 
     def strategy() -> DatedJWTStrategy:
         return DatedJWTStrategy(secret=KEY, lifetime_seconds=3600)
