@@ -9,15 +9,20 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from quiesce.testing import eventually
+
 if TYPE_CHECKING:
     from tests.nursery.client import Nursery
+
+T = TypeVar("T")
 
 COMMAND = [sys.executable, "-W", "error", "-m", "quiesce.cli"]
 TERMINAL = """
@@ -122,6 +127,18 @@ class Shell:
             with contextlib.closing(sqlite3.connect(database, timeout=20)) as connection, connection:
                 connection.execute("UPDATE state SET created_at = created_at - 86400")
         return worker
+
+    @staticmethod
+    def until(condition: Callable[[], T], *, within: float = 10.0) -> T:
+        """Ask ``eventually``, but with a pause between: each answer is a command's."""
+
+        def ask() -> T:
+            answer = condition()
+            if not answer:
+                time.sleep(0.2)
+            return answer
+
+        return eventually(ask, within=within)
 
     def close(self) -> None:
         """End all that was started."""

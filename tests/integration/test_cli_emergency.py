@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from quiesce.testing import eventually
-
 STEPS = ["block", "sessions", "jobs", "websockets", "logging", "notifications"]
 
 
@@ -79,7 +77,7 @@ def test_a_step_that_is_not_done_in_time_is_named(shell: Any) -> None:
     left = {step["name"]: step for step in error["emergency"]["steps"]}
     assert any(f"pid {stopped.pid} " in problem for problem in left["block"]["problems"])
     assert left["sessions"]["status"] == "done"
-    eventually(lambda: shell.document("status")["emergency"]["is_settled"], within=40)
+    shell.until(lambda: shell.document("status")["emergency"]["is_settled"], within=40)
 
 
 def test_without_any_worker_the_command_does_it_and_warns(shell: Any) -> None:

@@ -49,12 +49,12 @@ def is_done(found: dict[str, Any]) -> bool:
 def test_a_command_tells_what_no_worker_tells_and_loses_nothing(shell: Shell, journal: Path) -> None:
     """With workers, without any, with a receiver that is down, and from a shell that was told nothing."""
     worker = shell.worker()
-    eventually(lambda: notifier(shell)["cursor"] and notifier(shell)["is_attended"], within=30)
+    shell.until(lambda: notifier(shell)["cursor"] and notifier(shell)["is_attended"], within=30)
     shell.document("enable", "--reason", "one")
     eventually(lambda: [line["kind"] for line in lines(journal)] == ["started", "quiesced"], within=20)
-    eventually(lambda: is_done(notifier(shell)), within=20)  # one that is killed before would send it again
+    shell.until(lambda: is_done(notifier(shell)), within=20)  # one that is killed before would send it again
     os.kill(worker.pid, signal.SIGKILL)
-    eventually(lambda: not notifier(shell)["is_attended"], within=30)
+    shell.until(lambda: not notifier(shell)["is_attended"], within=30)
 
     extended = shell.run("extend", "1h", JOURNAL_FILE=str(shell.folder))  # it is a folder
     ended = shell.run("disable", JOURNAL_FILE="")

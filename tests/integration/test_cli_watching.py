@@ -16,7 +16,6 @@ import pytest
 
 from quiesce import open_store
 from quiesce.model import WorkerInfo
-from quiesce.testing import eventually
 
 Shell = Any  # as made in conftest.py
 
@@ -26,7 +25,7 @@ def test_watch_shows_workers_and_what_they_run(shell: Shell) -> None:
     worker = shell.worker()
     worker.begin("POST", "/api/jobs/[red]\x1b[31m7")
     shell.document("enable", "--reason", "[bold]Database")
-    eventually(lambda: shell.document("workers", "list")["workers"][0]["oldest"] is not None)
+    shell.until(lambda: shell.document("workers", "list")["workers"][0]["oldest"] is not None)
 
     shown = shell.run("watch", "--once")
 
@@ -118,7 +117,7 @@ def test_only_a_silent_worker_can_be_forgotten(shell: Shell) -> None:
 
     refused = [shell.run("workers", "forget", id_, "--yes") for id_ in (live, "nobody")]
     unasked = shell.run("workers", "forget", "gone")
-    done = eventually(lambda: succeeded(shell, "workers", "forget", "gone", "--yes"), within=30)
+    done = shell.until(lambda: succeeded(shell, "workers", "forget", "gone", "--yes"), within=30)
 
     assert [run.returncode for run in refused] == [5, 5]
     assert "only a silent one can be forgotten" in refused[0].stderr

@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyotp
 import pytest
 
 from quiesce import EnhancedMaintenanceModeService, Settings
+
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
 
 KEY, TOKEN = "a-secret-key-of-the-tests", "a-token-of-the-tests"
 WORKER = """
@@ -58,14 +61,14 @@ def operator(url: str) -> Iterator[EnhancedMaintenanceModeService]:
 
 
 @pytest.fixture
-def start() -> Iterator[Workers]:
+def start(nursery: Nursery) -> Iterator[Workers]:
     """Start processes that send each line of their input as a proof, and print what is answered."""
     with ExitStack() as stack:
 
         def make(url: str, *, count: int = 3, user: str = "ann") -> list[subprocess.Popen[str]]:
             workers = []
             for _ in range(count):
-                process = subprocess.Popen(
+                process: subprocess.Popen[str] = nursery.start(
                     [sys.executable, "-c", WORKER, url, KEY, TOKEN, user],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

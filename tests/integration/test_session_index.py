@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from quiesce import EnhancedMaintenanceModeService, MaintenanceSessionManager, Principal, Settings
 from quiesce.control.session_index import SessionIndex
 from quiesce.testing import eventually
+
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
 
 BOB, EVE = Principal("bob"), Principal("eve")
 ADMIN = Principal("root", is_admin=True)
@@ -112,16 +115,15 @@ def test_what_was_noted_is_written_when_a_worker_stops(url: str, open_service: O
 
 
 @pytest.fixture
-def start(url: str, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+def start(url: str, tmp_path: Path, nursery: Nursery) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     """Start a worker process with a plugin that ``deletes``, or ``hangs`` in it."""
     environment = {name: value for name, value in os.environ.items() if "MAINTENANCE" not in name}
     with ExitStack() as stack:
 
         def start(mode: str) -> subprocess.Popen[str]:
             command = [sys.executable, "-c", WORKER, url, str(tmp_path / "log"), mode]
-            process = stack.enter_context(
-                subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            )
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            process = stack.enter_context(nursery.start(command, env=environment, text=True, **pipes))
             stack.callback(process.kill)
             assert process.stdout is not None
             assert process.stdout.readline() == "started\n"

@@ -9,17 +9,19 @@ import select
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, cast
 
 PROGRAM = Path(__file__).with_name("program.py")
 OPTIONS = frozenset({"-W", "-m", "-c"})
-STARTED_ALIKE = frozenset({"PYTHONPATH", "PYTHONWARNINGS", "PYTHONHASHSEED"})
-"""Of what sways how Python starts, what the nursery heeds; of hash seeds all its children have the same."""
+HEEDED = frozenset({"PYTHONPATH", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "PYTHONHASHSEED"})
+"""Of what sways how Python starts, what need not be as it is for the tests; all children have the same hash seed."""
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MAINTENANCE_"))}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in HEEDED}
 
 
 class Nursery:
@@ -48,8 +50,8 @@ class Nursery:
                 self._lease.connect(self._address)
 
     def start(self, words: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-        """Do what ``subprocess.Popen`` does; only what is no Python, or a Python of other options, is started cold."""
-        if not is_warm(words, options.get("env")):
+        """Do what ``subprocess.Popen`` does; what is no Python, or not to start like ours, is started cold."""
+        if not is_warm(words, options.get("env"), options.get("cwd")):
             return subprocess.Popen(words, **options)
         return _Program(words, nursery=self._address, **options)
 
@@ -69,13 +71,23 @@ class Nursery:
         self._lease.close()
 
 
-def is_warm(words: Sequence[str], environment: Mapping[str, str] | None) -> bool:
+def is_warm(words: Sequence[str], environment: Mapping[str, str] | None, folder: object) -> bool:
     """Whether a program can be run in a child of the nursery as if Python had started for it."""
     if words[0] != sys.executable or not (words[1] in OPTIONS or words[1].endswith(".py")):
         return False
     started_with, given = os.environ, os.environ if environment is None else environment
-    swaying = {name for name in {*started_with, *given} if name.startswith(("PYTHON", "LC_", "LANG"))} - STARTED_ALIKE
-    return all(started_with.get(name) == given.get(name) for name in swaying)
+    swaying = {name for name in {*started_with, *given} if name.startswith(("PYTHON", "LC_", "LANG"))} - HEEDED
+    if any(started_with.get(name) != given.get(name) for name in swaying):
+        return False
+    first = [str(folder or Path.cwd()), *filter(None, given.get("PYTHONPATH", "").split(os.pathsep))]
+    return not any(hides_what_is_installed(Path(entry)) for entry in first)
+
+
+def hides_what_is_installed(folder: Path) -> bool:
+    """Whether Python would find a module here that the nursery has imported from elsewhere, or would run it first."""
+    names = {path.stem for path in folder.iterdir() if path.suffix == ".py"} if folder.is_dir() else set()
+    installed = [sysconfig.get_path(name) for name in ("stdlib", "purelib")]
+    return any(name.endswith("customize") or PathFinder.find_spec(name, installed) is not None for name in names)
 
 
 class _Program(subprocess.Popen[Any]):
@@ -108,7 +120,7 @@ class _Program(subprocess.Popen[Any]):
             self._connection.close()
             raise
         finally:
-            cast(Any, self)._close_pipe_fds(*ends)
+            cast("Any", self)._close_pipe_fds(*ends)
         self._child_created = True
 
     def _internal_poll(self, _deadstate: int | None = None) -> int | None:
@@ -123,7 +135,7 @@ class _Program(subprocess.Popen[Any]):
             if self._can_be_read(left):
                 self._note_end()
             elif left is not None:
-                raise subprocess.TimeoutExpired(self.args, cast(float, timeout))
+                raise subprocess.TimeoutExpired(self.args, cast("float", timeout))
         return self.returncode
 
     def _can_be_read(self, seconds: float | None) -> bool:
@@ -133,7 +145,7 @@ class _Program(subprocess.Popen[Any]):
             return True
 
     def _note_end(self) -> None:
-        with cast(Any, self)._waitpid_lock:
+        with cast("Any", self)._waitpid_lock:
             if self.returncode is None:
                 answer = self._connection.recv(100)
                 self._connection.close()

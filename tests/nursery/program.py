@@ -1,8 +1,8 @@
-"""Runs Python programs in children of a process that has imported what they import, which costs more than most of them.
+"""Runs Python programs in children of a process that has imported what they import: that is most of what they cost.
 
-On each connection come a program's three standard files and, as JSON, its arguments, folder and environment; back go its
-number and, when it has ended, its exit code. Each child is a process of its own, as a shell would start it, but for its
-imports. A connection on which nothing comes is a lease: with the last of them this process ends.
+On each connection come a program's three standard files and, as JSON, its arguments, folder and environment; back go
+its number and, when it has ended, its exit code. Each child is a process of its own, as a shell would start it, but
+for its imports. A connection on which nothing comes is a lease: with the last of them this process ends.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-# What the programs of the tests import sooner or later. None of it reads the environment while it is imported, and none
-# of it starts a thread: forking is safe while there is one.
+# What the programs of the tests import sooner or later. None of it starts a thread: forking is safe while there is one.
 IMPORTED = (
     *("asyncio", "http.client", "logging.config", "sqlite3", "zoneinfo"),
     *("flask", "flask_login", "flask_session", "redis", "werkzeug.debug", "werkzeug.serving"),
@@ -44,6 +43,9 @@ IMPORTED = (
     *("quiesce_celery.entering", "quiesce_celery.installing", "quiesce_celery.steps"),
     *("quiesce_rq.ending", "rq.cli", "rq.worker"),
 )
+FORGOTTEN = "gunicorn"
+"""Looks at the environment and the folder while it is imported: only what it imports itself is there when it starts."""
+
 OURS = ("quiesce", "quiesce_flask")
 """Whose every module is imported, for they import each other late."""
 
@@ -60,6 +62,7 @@ class Nursery:
         self._waking, self._woken = socket.socketpair()
         self._selector.register(self._waking, selectors.EVENT_READ)
         self._leases: set[socket.socket] = set()
+        self._children: set[int] = set()
         self._parents: dict[int, socket.socket] = {}
         self._path = [entry for entry in sys.path if entry != str(Path(__file__).parent)]
         self._filters = list(warnings.filters)
@@ -67,7 +70,7 @@ class Nursery:
     def serve(self) -> None:
         """Take programs until the last lease is given back, or none has come."""
         for each in (self._waking, self._woken):
-            each.setblocking(False)
+            each.settimeout(0)
         signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the tests
@@ -82,19 +85,25 @@ class Nursery:
                 elif isinstance(key.fileobj, socket.socket):
                     self._hear(key.fileobj)
             if not self._leases:
-                return
+                break
+        for child in self._children:  # of tests that were killed
+            os.kill(child, signal.SIGTERM)
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._waking.recv(4096)
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                self._children.discard(ended[0])
                 parent = self._parents.pop(ended[0], None)
                 if parent is not None:
                     self._answer(parent, os.waitstatus_to_exitcode(ended[1]))
 
     def _hear(self, connection: socket.socket) -> None:
-        message, files, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+        message: bytes = b""
+        files: list[int] = []
+        with contextlib.suppress(ConnectionResetError):
+            message, files, _, _ = socket.recv_fds(connection, 1 << 20, 3)
         if not message:
             self._leases.discard(connection)
             self._selector.unregister(connection)
@@ -109,6 +118,7 @@ class Nursery:
         for file in files:
             os.close(file)
         self._leases.discard(connection)
+        self._children.add(child)
         self._parents[child] = connection
         self._answer(connection, child)
 
@@ -142,7 +152,7 @@ def start(words: Sequence[str], *, path: Sequence[str], filters: Sequence[Any], 
     os.environ.clear()
     os.environ.update(order["environment"])
     time.tzset()
-    multiprocessing.process.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]  # for what is spawned
+    multiprocessing.process.ORIGINAL_DIR = str(Path.cwd())  # type: ignore[attr-defined]  # for what is spawned
     environment_path = os.environ.get("PYTHONPATH", "")
     sys.path[:] = [*filter(None, environment_path.split(os.pathsep)), *path]
 
@@ -150,14 +160,15 @@ def start(words: Sequence[str], *, path: Sequence[str], filters: Sequence[Any], 
         """Stand for execlp in a program that forks and would start Python in the child; see ``TERMINAL``."""
         become(words[1:], filters)
 
-    builtins.become_python = again  # type: ignore[attr-defined]
+    builtins.become_python = again  # type: ignore[attr-defined]  # the stubs do not know it
     become(words, filters)
 
 
 def become(words: Sequence[str], filters: Sequence[Any]) -> NoReturn:
     """Run what stands after ``python``, with the standard files as they are now, and end."""
     sys.stdin, sys.stdout, sys.stderr = streams()
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, f"__{name}__", getattr(sys, name))
     code = 1
     try:
         run(list(words), filters)
@@ -168,23 +179,24 @@ def become(words: Sequence[str], filters: Sequence[Any]) -> NoReturn:
         traceback.print_exc()
         code = -signal.SIGINT
     except BaseException:  # noqa: BLE001 - Python itself does the same
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     end(code)
 
 
 def streams() -> tuple[TextIO, TextIO, TextIO]:
     """Open the standard files as Python does."""
-    opened = []
-    for number, mode, name in ((0, "rb", "<stdin>"), (1, "wb", "<stdout>"), (2, "wb", "<stderr>")):
-        raw: Any = open(number, mode, closefd=False)  # noqa: PTH123, SIM115 - a number, for good
-        (raw.raw if hasattr(raw, "raw") else raw).name = name
-        errors = "backslashreplace" if number == 2 else "strict"
-        opened.append(
-            io.TextIOWrapper(
-                raw, encoding="utf-8", errors=errors, line_buffering=number == 2 or (number == 1 and raw.isatty())
-            )
+    is_unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
+    opened: list[Any] = []
+    for number, mode, first in ((0, "rb", sys.stdin), (1, "wb", sys.stdout), (2, "wb", sys.stderr)):
+        is_raw = is_unbuffered and number > 0
+        binary: Any = open(number, mode, buffering=0 if is_raw else -1, closefd=False)  # noqa: SIM115 - for good
+        (binary if is_raw else binary.raw).name = first.name
+        is_by_line = not is_raw and (number == 2 or (number == 1 and binary.isatty()))
+        text = io.TextIOWrapper(
+            binary, encoding=first.encoding, errors=first.errors, line_buffering=is_by_line, write_through=is_raw
         )
-        opened[-1].mode = mode[0]
+        text.mode = mode[0]  # type: ignore[misc]  # as Python does
+        opened.append(text)
     return opened[0], opened[1], opened[2]
 
 
@@ -194,14 +206,14 @@ def run(words: list[str], filters: Sequence[Any]) -> None:
     while words[0] == "-W":
         warned.append(words[1])
         del words[:2]
-    warnings.filters[:] = filters  # type: ignore[index]
+    warnings.filters[:] = filters  # type: ignore[index]  # a list, whatever the stubs say
     sys.warnoptions[:] = warned
     warnings._processoptions(warned)  # type: ignore[attr-defined]  # what Python itself calls
     main = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
     if words[0] == "-m":
-        sys.path.insert(0, os.getcwd())
+        sys.path.insert(0, str(Path.cwd()))
         spec = importlib.util.find_spec(words[1])
         if spec is not None and spec.submodule_search_locations is not None:
             spec = importlib.util.find_spec(f"{words[1]}.__main__")
@@ -255,6 +267,8 @@ def import_all() -> None:
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == FORGOTTEN]:
+        del sys.modules[name]
     for package in OURS:
         root = Path(importlib.import_module(package).__file__ or "").parent
         for file in sorted(root.rglob("*.py")):

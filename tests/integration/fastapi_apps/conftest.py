@@ -206,7 +206,9 @@ def start_process(tmp_path: Path, nursery: Nursery) -> Iterator[StartProcess]:
     with contextlib.ExitStack() as started:
 
         def start(app: str, *, workers: int = 1, **environ: str) -> Process:
-            process = Process(nursery, app, workers=workers, environ=environ, log=tmp_path / f"{app}.log".replace(":", "-"))
+            process = Process(
+                nursery, app, workers=workers, environ=environ, log=tmp_path / f"{app}.log".replace(":", "-")
+            )
             started.callback(process.stop)
             process.wait_until_it_serves()
             return process

@@ -99,7 +99,7 @@ class Site:
         self.folder = folder
         self._nursery = nursery
         store_url = f"sqlite:///{folder}/maintenance.db"
-        # Werkzeug sends Allow in the order of a set, which would differ from process to process, were they started cold.
+        # Werkzeug sends Allow in the order of a set, which would differ from one cold start to the next.
         self.environ = {"MAINTENANCE_STORE_URL": store_url, "SHOP_FOLDER": str(folder), "PYTHONHASHSEED": "0"}
         self.environ["MAINTENANCE_SECRET_KEY"] = SECRET_KEY
         self.operator = EnhancedMaintenanceModeService(Settings(store_url=store_url, secret_key=SECRET_KEY))

@@ -28,7 +28,9 @@ class Browser:
 
     def __init__(self, server: Server, stack: ExitStack) -> None:
         self.client = stack.enter_context(
-            httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers={"Connection": "close"}, timeout=30)
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{server.port}", headers={"Connection": "close"}, timeout=30, verify=False
+            )
         )
 
     def get(self, path: str) -> httpx.Response:
