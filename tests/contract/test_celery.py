@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -18,17 +18,20 @@ import quiesce_celery
 from quiesce import JobHold
 from quiesce.testing import JobQueueContract, eventually
 
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
+
 JOBS = Path(__file__).parents[1] / "integration" / "celery_workers"
 
 
 @pytest.fixture(scope="module")
-def worker(shared_redis: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def worker(shared_redis: Any, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[str]:
     """One worker for all tests of the contract."""
     path = os.pathsep.join([str(JOBS), os.environ.get("PYTHONPATH", "")])
     environ = {**os.environ, "PYTHONPATH": path, "QUIESCE_TEST_CELERY": shared_redis.url}
     command = [sys.executable, "-m", "celery", "-A", "quiesce_celery_jobs:app", "worker", "--concurrency", "1"]
     with (tmp_path_factory.mktemp("worker") / "worker.log").open("wb") as log:
-        process = subprocess.Popen(
+        process = nursery.start(
             [*command, "--without-mingle", "--without-gossip", "--without-heartbeat"],
             env=environ,
             stdout=log,

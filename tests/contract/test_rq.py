@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -17,6 +17,9 @@ from rq import Queue, Worker
 import quiesce_rq
 from quiesce.testing import JobQueueContract, eventually
 
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
+
 JOBS = Path(__file__).parents[1] / "integration" / "rq_jobs"
 
 
@@ -24,16 +27,14 @@ class TestRQ(JobQueueContract):
     plugin = quiesce_rq
 
     @pytest.fixture(autouse=True)
-    def _worker(self, redis_server: Any, tmp_path: Path) -> Iterator[None]:
+    def _worker(self, redis_server: Any, tmp_path: Path, nursery: Nursery) -> Iterator[None]:
         """One idle worker on an empty queue of a Redis of one's own."""
         path = os.pathsep.join([str(JOBS), os.environ.get("PYTHONPATH", "")])
         environ = {**os.environ, "PYTHONPATH": path, "QUIESCE_TEST_RQ": redis_server.url}
         command = [sys.executable, "-m", "rq.cli", "worker", "--url", redis_server.url]
         with redis_server.client() as self.connection, (tmp_path / "worker.log").open("wb") as log:
             quiesce_rq.configure(connection=self.connection)
-            worker = subprocess.Popen(
-                command, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            worker = nursery.start(command, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
             eventually(self._is_idle, within=60)
             yield
             quiesce_rq.configure(connection=None)

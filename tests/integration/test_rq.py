@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -31,6 +31,9 @@ from quiesce.control.job_queues import JobQueues
 from quiesce.plugins import PluginManager
 from quiesce.testing import eventually
 
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
+
 JOBS = Path(__file__).with_name("rq_jobs")
 HOLD, RELEASE = JobHold(is_on=True, window_ids=frozenset({"w"}), reason="r"), JobHold(is_on=False)
 StartWorker = Callable[..., "subprocess.Popen[bytes]"]
@@ -46,7 +49,7 @@ def connection(redis_server: Any) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def start_worker(redis_server: Any, connection: redis.Redis, tmp_path: Path) -> Iterator[StartWorker]:
+def start_worker(redis_server: Any, connection: redis.Redis, tmp_path: Path, nursery: Nursery) -> Iterator[StartWorker]:
     """Start RQ workers; they end with the test."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -60,9 +63,7 @@ def start_worker(redis_server: Any, connection: redis.Redis, tmp_path: Path) -> 
             "QUIESCE_TEST_RQ": redis_server.url,
         }
         with (tmp_path / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                command, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            process = nursery.start(command, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         started.append(process)
         eventually(lambda: name in {worker.name for worker in Worker.all(connection=connection)}, within=30)
         return process

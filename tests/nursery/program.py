@@ -38,6 +38,10 @@ IMPORTED = (
     *("gunicorn.app.wsgiapp", "gunicorn.workers.gthread", "gunicorn.workers.sync", "gunicorn.glogging"),
     *("quiesce.cli.program", "quiesce.control.service", "quiesce.stores.redis", "quiesce.stores.sqlite"),
     *("quiesce_flask", "quiesce_fastapi"),
+    *("celery.__main__", "celery.apps.worker", "celery.bin.celery", "celery.concurrency.prefork"),
+    *("celery.backends.redis", "kombu.transport.redis"),
+    *("quiesce_celery.entering", "quiesce_celery.installing", "quiesce_celery.steps"),
+    *("quiesce_rq.ending", "rq.cli", "rq.worker"),
 )
 FORGOTTEN = "gunicorn"
 """Looks at the environment and the folder while it is imported: only what it imports itself is there when it starts."""

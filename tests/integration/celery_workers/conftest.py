@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -20,6 +20,9 @@ import quiesce_celery
 from quiesce import EnhancedMaintenanceModeService, JobHold, JobRecord, JobStop, Settings
 from quiesce.plugins import PluginManager
 from quiesce.testing import eventually
+
+if TYPE_CHECKING:
+    from tests.nursery.client import Nursery
 
 HOLD, RELEASE = JobHold(is_on=True, window_ids=frozenset({"w"}), reason="r"), JobHold(is_on=False)
 KEPT = {"quiesce:celery:workers", "quiesce:celery:seen", "unacked", "unacked_index"}
@@ -34,7 +37,8 @@ class Fleet:
         workers: the main process of each, by its name.
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, nursery: Nursery) -> None:
+        self._nursery = nursery
         self._url = url
         self._folder = folder
         self.connection = redis.Redis.from_url(url, socket_timeout=5)
@@ -62,7 +66,7 @@ class Fleet:
         command = [sys.executable, "-m", "celery", "-A", "quiesce_celery_jobs:app", "worker", "-n", f"{name}@test"]
         command += ["--concurrency", "2", "--loglevel", "INFO", "--without-mingle", "--without-gossip", *options]
         with (self._folder / f"{name}.log").open("ab") as log:
-            self.workers[name] = subprocess.Popen(
+            self.workers[name] = self._nursery.start(
                 command, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=self._folder
             )
 
@@ -142,9 +146,9 @@ def pytest_runtest_teardown() -> None:
 
 
 @pytest.fixture(scope="module")
-def two_workers(shared_redis: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def two_workers(shared_redis: Any, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[Fleet]:
     """Two workers of two processes each, for all tests of a module."""
-    made = Fleet(shared_redis.url, tmp_path_factory.mktemp("workers"))
+    made = Fleet(shared_redis.url, tmp_path_factory.mktemp("workers"), nursery)
     for name in ("a", "b"):
         made.begin(name, "--queues", f"default,{name}")
     eventually(lambda: made.names == {"a", "b"}, within=60)
@@ -162,9 +166,9 @@ def workers(two_workers: Fleet) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def fleet(redis_server: Any, tmp_path: Path) -> Iterator[Fleet]:
+def fleet(redis_server: Any, tmp_path: Path, nursery: Nursery) -> Iterator[Fleet]:
     """No worker yet, on a Redis of its own."""
-    made = Fleet(redis_server.url, tmp_path)
+    made = Fleet(redis_server.url, tmp_path, nursery)
     quiesce_celery.configure(app=made.app)
     yield made
     quiesce_celery.configure(app=None)
