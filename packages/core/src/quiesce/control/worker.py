@@ -46,6 +46,7 @@ class Worker:
             framework=framework,
             test_log_level=logging.getLevelNamesMapping()[settings.test_mode_logging_level],
             gone_after=settings.worker_gone_after.total_seconds(),
+            chain=runtime.chain,
         )
         self._lifecycle = Lifecycle(
             plugins=runtime.plugins,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .audit_chain import AuditChain, ChainLink, is_keyed
+from .audit_head import GENESIS, NO_HEAD, AuditHead
+from .audit_reports import AuditFinding, AuditReport, AuditVerdict, FindingKind
 from .decisions import Decision, Outcome
 from .emergency import CheckKind, EmergencyProgress, EmergencyRecovery, EmergencyStep, RecoveryCheck, StepStatus
 from .errors import (
@@ -63,16 +66,24 @@ from .workers import Acknowledgement, Heartbeat, QuiescenceReport, RequestInFlig
 
 __all__ = [
     "BUILTIN_OPERATIONS",
+    "GENESIS",
     "MOST_COMMITS",
+    "NO_HEAD",
     "WEBSOCKET",
     "Acknowledgement",
     "ActiveSession",
     "AmbiguousWindowError",
     "Audience",
+    "AuditChain",
+    "AuditFinding",
+    "AuditHead",
     "AuditRecord",
+    "AuditReport",
+    "AuditVerdict",
     "BoardError",
     "BypassPass",
     "CallerKind",
+    "ChainLink",
     "CheckKind",
     "ConflictError",
     "CountKey",
@@ -84,6 +95,7 @@ __all__ = [
     "EmergencyRecovery",
     "EmergencyStep",
     "EventKind",
+    "FindingKind",
     "Heartbeat",
     "IdTakenError",
     "IncidentReport",
@@ -152,6 +164,7 @@ __all__ = [
     "WorkerInfo",
     "WorkerReport",
     "effective",
+    "is_keyed",
     "merged",
     "stamped",
 ]
