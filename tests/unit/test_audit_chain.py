@@ -214,7 +214,7 @@ def test_old_records_are_dropped_and_the_chain_stays_whole(place: Place) -> None
 
 
 def test_a_lost_store_is_not_called_fine() -> None:
-    """Who empties the store empties the trail: the workers bring the windows back, and the trail says what is missing."""
+    """Who empties the store empties the trail: the workers bring the windows back, and the trail says so."""
     store, empty = open_store("memory://"), open_store("memory://")
     fill(store, KEY)
     known = store.load()

@@ -133,6 +133,14 @@ SETTINGS: tuple[Setting, ...] = (
         values.seconds(at_least=10),
     ),
     Setting(
+        "MAINTENANCE_AUDIT_RETENTION",
+        "audit_retention",
+        "",
+        "How long records stay in the audit trail; for ever when not set.",
+        "whole days, from 1 to 36500",
+        values.days,
+    ),
+    Setting(
         "MAINTENANCE_DISABLE_PLUGINS",
         "disabled_plugins",
         "",

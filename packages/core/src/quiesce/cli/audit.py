@@ -27,7 +27,7 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("-n", "--lines", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many records.")
+@click.option("--lines", "-n", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many records.")
 @connected
 def tail(connection: Connection, *, lines: int) -> None:
     """Show the newest records, the last one at the end."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..model import AuditRecord, MaintenanceState
+from ..model import AuditRecord, CallerKind, CountKey, MaintenanceState, Outcome
 from ..model.plan_codec import schedule_members, time_text, window_members
 
 _OURS = frozenset({"id", "created_in", "hooks_run", "raised", "occurrences", "is_exhausted"})
@@ -33,6 +34,21 @@ def with_facts(
             replace(record, result=record.result or "done", origin=record.origin or machine, before=was, after=is_)
         )
     return tuple(found)
+
+
+def describe_counts(counts: Mapping[CountKey, int], *, window_id: str) -> str:
+    """Return whom a window let through and whom it refused, as one text; empty: nobody."""
+    sums = Counter[str]()
+    for key, count in counts.items():
+        if key.window_id != window_id:
+            continue
+        if key.outcome is Outcome.REFUSED:
+            sums["refused"] += count
+        elif key.outcome is Outcome.BYPASSED:
+            sums["let through with a pass" if key.caller is CallerKind.PASS else "let through as administrators"] += (
+                count
+            )
+    return ", ".join(f"{count} {what}" for what, count in sorted(sums.items()))
 
 
 def _difference(about: str, before: MaintenanceState, after: MaintenanceState) -> tuple[str, str]:
