@@ -82,7 +82,11 @@ def in_redis(_: Path, server: Any) -> Iterator[Place]:
         yield Place(store, lambda: client.lrange(key, 0, -1), write)
 
 
-PLACES = {"memory": in_memory, "sqlite": in_sqlite, "redis": in_redis}
+PLACES: dict[str, Callable[..., contextlib.AbstractContextManager[Place]]] = {
+    "memory": in_memory,
+    "sqlite": in_sqlite,
+    "redis": in_redis,
+}
 
 
 @pytest.fixture(params=list(PLACES))
@@ -136,7 +140,8 @@ def damages(draw: st.DrawFn) -> Callable[[list[bytes]], list[bytes]]:
                 bodies[one] = bytes(body)
             case "field":
                 name = draw(st.sampled_from(["actor", "source", "action", "detail", "before", "origin", "result"]))
-                bodies[one] = encode_audit(replace(decode_audit(bodies[one]), **{name: draw(st.text(max_size=5))}))
+                changed: dict[str, Any] = {name: draw(st.text(max_size=5))}
+                bodies[one] = encode_audit(replace(decode_audit(bodies[one]), **changed))
             case "remove":
                 del bodies[one]
             case "cut":

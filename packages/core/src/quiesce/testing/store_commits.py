@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import replace
+from typing import Any
 
 from ..model import AuditHead, InvalidValueError, MaintenanceState, RevisionConflictError, stamped
 from ..stores.base import Store
@@ -173,7 +174,9 @@ class CommitContract:
 
     def test_a_record_comes_back_to_the_last_field(self, store: Store, reopen: Reopen) -> None:
         """Its hash is over all of them."""
-        facts = {name: f"{name} {HOSTILE[:50]}" for name in ("result", "origin", "before", "after", "begins", "hash")}
+        facts: dict[str, Any] = {
+            name: f"{name} {HOSTILE[:50]}" for name in ("result", "origin", "before", "after", "begins", "hash")
+        }
         record = replace(a_record(1, HOSTILE), number=7, window_id=None, **facts)
         state = replace(MaintenanceState(1), audit=AuditHead(7, "sha256:ab", 6, "sha256:cd"))
         store.commit(state, expected_revision=0, audit=[record])
