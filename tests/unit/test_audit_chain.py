@@ -126,22 +126,32 @@ places = st.integers(0, RECORDS - 1)
 
 
 @st.composite
+def changes(draw: st.DrawFn) -> Callable[[bytes], bytes]:
+    """Something done to one record as it is stored."""
+    where, byte = draw(st.integers(0, 10_000)), draw(st.binary(min_size=1, max_size=1))
+    name = draw(st.sampled_from(["actor", "source", "action", "detail", "before", "origin", "result"]))
+    value: dict[str, Any] = {name: draw(st.text(max_size=5))}
+    # The same to whoever reads it as JSON.
+    old, new = draw(st.sampled_from([(b":", b": "), (b"T", b" "), (b"{", b'{"more":1,'), (b"}", b"}\n")]))
+    acts: list[Callable[[bytes], bytes]] = [
+        lambda body: body[: where % len(body)] + byte + body[where % len(body) + 1 :],
+        lambda body: encode_audit(replace(decode_audit(body), **value)),
+        lambda body: body.replace(old, new, 1),
+    ]
+    return draw(st.sampled_from(acts))
+
+
+@st.composite
 def damages(draw: st.DrawFn) -> Callable[[list[bytes]], list[bytes]]:
     """One act upon the list of records as it is stored."""
-    kind = draw(st.sampled_from(["byte", "field", "remove", "cut", "behead", "swap", "move", "copy", "forge", "empty"]))
-    one, other = draw(places), draw(places)
+    acts = ["change", "remove", "cut", "behead", "swap", "move", "copy", "forge", "empty"]
+    kind, change = draw(st.sampled_from(acts)), draw(changes())
+    one, other, number = draw(places), draw(places), draw(places)
 
     def damage(bodies: list[bytes]) -> list[bytes]:
         match kind:
-            case "byte":
-                body = bytearray(bodies[one])
-                where = draw(st.integers(0, len(body) - 1))
-                body[where] = draw(st.integers(0, 255))
-                bodies[one] = bytes(body)
-            case "field":
-                name = draw(st.sampled_from(["actor", "source", "action", "detail", "before", "origin", "result"]))
-                changed: dict[str, Any] = {name: draw(st.text(max_size=5))}
-                bodies[one] = encode_audit(replace(decode_audit(bodies[one]), **changed))
+            case "change":
+                bodies[one] = change(bodies[one])
             case "remove":
                 del bodies[one]
             case "cut":
@@ -155,8 +165,7 @@ def damages(draw: st.DrawFn) -> Callable[[list[bytes]], list[bytes]]:
             case "copy":
                 bodies.insert(other, bodies[one])
             case "forge":
-                record = replace(a_record(1), number=one, hash="") if draw(st.booleans()) else a_record(1)
-                bodies.insert(other, encode_audit(record))
+                bodies.insert(other, encode_audit(replace(a_record(1), number=number)))
             case "empty":
                 bodies.clear()
         return bodies

@@ -15,7 +15,7 @@ class AuditRecord(Document):
     number: int = Field(description="Its place in the chain, from 1; 0: it is in none.")
     at: str
     actor: str
-    origin: str = Field(description="The machine whose process wrote it.")
+    origin: str = Field(description="The machine whose process wrote it; of a command over HTTP ADDRESS via MACHINE.")
     source: str = Field(description="Through what: cli, http, api or agent.")
     action: str
     result: str = Field(description="done, failed or refused.")

@@ -22,7 +22,7 @@ class AuditRecord:
         window_id: the window it was about, if one.
         detail: the facts, as a short text.
         result: what came of it: ``done``, ``failed`` or ``refused``; empty: written before results were.
-        origin: the machine whose process wrote it.
+        origin: from where: the machine whose process wrote it; over HTTP ``ADDRESS via MACHINE``.
         before: what it changed of a window, schedule or the sessions, as it was (JSON); empty: nothing was there, or
             nothing changed, or the record before this one of the same commit says it.
         after: the same as it is now; empty: nothing is there any more, or as with ``before``.

@@ -126,7 +126,7 @@ class EndpointContract(AdapterBase):
         """An auditor has no shell on the machine."""
         client = self.client(service=service)
         service.enable(reason="upgrade", actor="ops")
-        service.disable(actor="ops")
+        assert command(client, "disable", with_token() | {"Content-Type": "application/json"}).status == 200
         path = "/api/maintenance/audit"
 
         assert (client.request("GET", path).status, client.request("GET", f"{path}/verify").status) == (401, 401)
@@ -134,6 +134,8 @@ class EndpointContract(AdapterBase):
         report = json.loads(client.request("GET", f"{path}/verify", headers=with_token()).body)
 
         assert [(each["number"], each["actor"]) for each in page["records"]] == [(1, "ops")]
+        (ended,) = (record for record in service.audit.records() if record.action == "window.ended")
+        assert " via " in ended.origin
         assert (report["verdict"], report["records"]) == ("intact", service.store.load().audit.number)
 
     def test_a_second_proof_may_stand_in_a_header(self, service: EnhancedMaintenanceModeService) -> None:

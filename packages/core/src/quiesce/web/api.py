@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..control import EnhancedMaintenanceModeService
+from ..control.origin import acting_for
 from ..model import ConflictError, InvalidValueError, NoSuchWindowError, NotRecoveredError, StoreError
 from .audit_endpoints import AuditEndpoints
 from .command_endpoints import CommandEndpoints
@@ -72,7 +73,8 @@ class MaintenanceStatusAPI:
                 return authorised
             actor = authorised
         try:
-            return endpoint(Call(request, actor, id_of(route, request.path)))
+            with acting_for(request.client):
+                return endpoint(Call(request, actor, id_of(route, request.path)))
         except SecondProofError as exc:
             return exc.response
         except (InvalidValueError, ConflictError, StoreError) as exc:
