@@ -278,6 +278,24 @@ def test_records_from_before_the_chain_are_named_as_such(place: Place) -> None:
     assert kinds(verify(place.store)) == {"outside"}
 
 
+def test_an_older_version_beside_is_said_and_no_attack() -> None:
+    """While workers are upgraded one by one an old one may lead, and forgets the head that it does not know."""
+    store = open_store("memory://")
+    fill(store, KEY)
+    state = replace(store.load(), revision=store.revision() + 1, audit=AuditHead())
+    store.commit(state, expected_revision=state.revision - 1, audit=[a_record(1)])
+    assert kinds(verify(store, KEY)) == {"outside", "no_chain"}
+
+    fill(store, KEY)
+
+    report = verify(store, KEY)
+    assert (report.verdict, kinds(report), report.outside) == (AuditVerdict.RESTARTED, {"restarted"}, 1)
+    assert (report.records, report.head_number) == (2 * RECORDS, 2 * RECORDS)
+    memory: Any = store
+    del memory._audit[RECORDS - 1]  # the last before the old version's
+    assert verify(store, KEY).verdict is AuditVerdict.BROKEN
+
+
 def test_without_the_key_nobody_can_go_on_unnoticed() -> None:
     """An attacker who knows no key can at most write plain hashes; so does a command that was not given the key."""
     store: Any = open_store("memory://")

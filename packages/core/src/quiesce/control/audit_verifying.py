@@ -53,7 +53,7 @@ class _Walk:
         self._chain = chain
         self._head = head
         self._has_head = not head or head == anchors.dropped_hash
-        self._records = self._outside = self._keyed = self._omitted = 0
+        self._records = self._outside = self._waiting = self._keyed = self._omitted = 0
         self._findings: list[AuditFinding] = []
         self._is_broken = False
 
@@ -66,9 +66,10 @@ class _Walk:
 
     def take(self, record: AuditRecord) -> None:
         if not record.hash:
-            self._take_outside(record)
+            self._outside += 1
+            self._waiting += 1
             return
-        self._judge_start(record)
+        self._judge_outside(record)
         self._judge_place(record)
         self._judge_hash(record)
         self._records += 1
@@ -78,6 +79,8 @@ class _Walk:
 
     def end(self, *, revision: int) -> None:
         anchors = self._anchors
+        if self._records or anchors.has_begun:
+            self._judge_outside(None)
         if not anchors.has_begun:
             if self._records or revision:
                 text = "the state knows of no chain; the next command begins one"
@@ -102,18 +105,12 @@ class _Walk:
             omitted_findings=self._omitted,
         )
 
-    def _take_outside(self, record: AuditRecord) -> None:
-        self._outside += 1
-        if self._records or self._anchors.dropped_number:
-            text = f"a record that is in no chain stands behind record {self.number}: {record.action} at {record.at}"
-            self.find(FindingKind.OUTSIDE, record.number, text)
-
-    def _judge_start(self, record: AuditRecord) -> None:
-        if self._records or not self._outside or self._anchors.dropped_number:
-            return
-        if not record.begins.startswith(_UPGRADED):
-            text = f"{self._outside} records that are in no chain stand before record {record.number}"
-            self.find(FindingKind.OUTSIDE, 0, text)
+    def _judge_outside(self, record: AuditRecord | None) -> None:
+        """Judge the records without a hash that stand right before this one, or at the end."""
+        count, self._waiting = self._waiting, 0
+        if count and not (record is not None and record.begins.startswith(_UPGRADED)):
+            text = f"{count} records that are in no chain stand behind record {self.number}"
+            self.find(FindingKind.OUTSIDE, self.number, text)
 
     def _judge_place(self, record: AuditRecord) -> None:
         expected = self.number + 1

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from ..clock import Clock
 from ..gate import CAPACITY_BYTES, Board, reseed
 from ..model import (
+    NO_HEAD,
     AuditChain,
+    AuditHead,
     BoardError,
     InvalidValueError,
     MaintenanceState,
@@ -35,6 +37,8 @@ Commit = Callable[[Change], MaintenanceState]
 SPARE_BYTES = 16 * 1024
 """What a command that adds a window leaves free, so that what is open can always be ended and marked."""
 
+_NEWEST = 1_000
+"""How many records are searched for the end of the chain."""
 _TRIES = 20
 _SOME_TIME = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -80,7 +84,8 @@ class Committer:
                 return state
             successor, journal = stamped(changed[0], state, unique=os.urandom(4).hex()), changed[1]
             records = with_facts(journal.records, before=state, after=successor)
-            records, head = self._chain.extend(records, after=state)
+            left = NO_HEAD if state.audit.has_begun or not state.revision else self._left_of_chain()
+            records, head = self._chain.extend(records, after=state, left=left)
             successor = replace(successor, audit=journal.dropped_from(head))
             if len(encode_state(successor)) + _to_come(successor, spare_bytes) > CAPACITY_BYTES - spare_bytes:
                 raise InvalidValueError(
@@ -95,6 +100,15 @@ class Committer:
             self.publish(successor)
             return successor
         raise StoreUnreachableError(f"store {self._store.url} changes too fast to be written to")
+
+    def _left_of_chain(self) -> AuditHead:
+        """Return where the chain stands by the newest records, for a state that does not say it."""
+        try:
+            newest = self._store.audit(limit=_NEWEST)
+        except StoreCorruptError:  # the trail is verified by who asks; a command is carried out all the same
+            return NO_HEAD
+        last = next((record for record in reversed(newest) if record.hash), None)
+        return NO_HEAD if last is None else AuditHead(last.number, last.hash)
 
     def publish(self, state: MaintenanceState) -> None:
         """Show the state to the processes of this machine; without a board they find it within a second."""

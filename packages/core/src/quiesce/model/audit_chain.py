@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from .audit_head import GENESIS, AuditHead
+from .audit_head import GENESIS, NO_HEAD, AuditHead
 from .codec import encode_audit
 from .records import AuditRecord
 from .state import MaintenanceState
@@ -46,7 +46,12 @@ class AuditChain:
         return {_hmac(key, b"name").hex()[:8]: key for key in derived}
 
     def extend(
-        self, records: Sequence[AuditRecord], *, after: MaintenanceState, lost: AuditHead | None = None
+        self,
+        records: Sequence[AuditRecord],
+        *,
+        after: MaintenanceState,
+        lost: AuditHead | None = None,
+        left: AuditHead = NO_HEAD,
     ) -> tuple[tuple[AuditRecord, ...], AuditHead]:
         """Return the records of one commit as links of the chain, and where it stands then.
 
@@ -54,10 +59,11 @@ class AuditChain:
             records: in order.
             after: the state that the commit replaces.
             lost: where the chain stood before the store lost something; the chain begins anew then.
+            left: where it stands by its records, if the state does not say: an older version has committed meanwhile.
         """
-        head = after.audit
+        head = after.audit if after.audit.has_begun else left
         if not records:
-            return (), AuditHead(0, GENESIS) if not after.revision and not head.has_begun else head
+            return (), AuditHead(0, GENESIS) if not after.revision and not head.has_begun else after.audit
         begins = self._reason(after, lost)
         number = max(head.number, 0 if lost is None else lost.number)
         previous = head.hash or GENESIS
@@ -87,7 +93,7 @@ class AuditChain:
         if lost is not None:
             return f"lost: known was {_describe(lost)}, the store was at {_describe(after.audit)}"
         if not after.audit.has_begun:
-            return "upgraded: the records before this one are in no chain" if after.revision else ""
+            return "upgraded: the records right before this one are in no chain" if after.revision else ""
         if is_keyed(after.audit.hash) and not self._secrets:
             return (
                 f"unkeyed: the process that wrote this has no MAINTENANCE_SECRET_KEY; before: {_describe(after.audit)}"
