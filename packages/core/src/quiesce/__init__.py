@@ -25,10 +25,7 @@ if TYPE_CHECKING:
         ActiveSession,
         AmbiguousWindowError,
         Audience,
-        AuditFinding,
         AuditRecord,
-        AuditReport,
-        AuditVerdict,
         BoardError,
         BypassPass,
         CallerKind,
@@ -100,6 +97,7 @@ if TYPE_CHECKING:
         WindowOpenError,
         effective,
     )
+    from .model.audit_reports import AuditFinding, AuditReport, AuditVerdict
     from .plugins import hookimpl
     from .settings import Settings
     from .stores import Change, Store, open_store
@@ -234,10 +232,10 @@ _ROOMS = {
     "ApiRequest": ".web",
     "ApiResponse": ".web",
     "Audience": ".model",
-    "AuditFinding": ".model",
+    "AuditFinding": ".model.audit_reports",
     "AuditRecord": ".model",
-    "AuditReport": ".model",
-    "AuditVerdict": ".model",
+    "AuditReport": ".model.audit_reports",
+    "AuditVerdict": ".model.audit_reports",
     "BoardError": ".model",
     "BypassPass": ".model",
     "Caller": ".gate",

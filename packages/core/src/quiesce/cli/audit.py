@@ -11,7 +11,8 @@ from typing import TextIO
 
 import click
 
-from ..model import AuditRecord, AuditReport, AuditVerdict, InvalidValueError
+from ..model import AuditRecord, InvalidValueError
+from ..model.audit_reports import AuditReport, AuditVerdict
 from ..web.audit_documents import COLUMNS, audit_record_document, audit_record_row, audit_report_document
 from .connection import Connection, connected, who_asks
 from .failures import EXIT_AUDIT, CommandFailedError, Failure

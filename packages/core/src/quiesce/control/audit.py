@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from ..model import AuditRecord, AuditReport, AuditVerdict, ConflictError, InvalidValueError, MaintenanceState
+from ..model import AuditRecord, ConflictError, InvalidValueError, MaintenanceState
+from ..model.audit_reports import AuditReport, AuditVerdict
 from .audit_verifying import verify_trail
 from .journal import Journal
 from .runtime import Runtime

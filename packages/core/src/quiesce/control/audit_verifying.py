@@ -6,17 +6,14 @@ from collections.abc import Iterable
 
 from ..model import (
     AuditChain,
-    AuditFinding,
     AuditHead,
     AuditRecord,
-    AuditReport,
-    AuditVerdict,
     ChainLink,
-    FindingKind,
     MaintenanceState,
     StoreCorruptError,
     is_keyed,
 )
+from ..model.audit_reports import AuditFinding, AuditReport, AuditVerdict, FindingKind
 
 MOST_FINDINGS = 100
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .audit_chain import AuditChain, ChainLink, is_keyed
 from .audit_head import GENESIS, NO_HEAD, AuditHead
-from .audit_reports import AuditFinding, AuditReport, AuditVerdict, FindingKind
 from .decisions import Decision, Outcome
 from .emergency import CheckKind, EmergencyProgress, EmergencyRecovery, EmergencyStep, RecoveryCheck, StepStatus
 from .errors import (
@@ -75,11 +74,8 @@ __all__ = [
     "AmbiguousWindowError",
     "Audience",
     "AuditChain",
-    "AuditFinding",
     "AuditHead",
     "AuditRecord",
-    "AuditReport",
-    "AuditVerdict",
     "BoardError",
     "BypassPass",
     "CallerKind",
@@ -95,7 +91,6 @@ __all__ = [
     "EmergencyRecovery",
     "EmergencyStep",
     "EventKind",
-    "FindingKind",
     "Heartbeat",
     "IdTakenError",
     "IncidentReport",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..model import AuditRecord, AuditReport
+from ..model import AuditRecord
+from ..model.audit_reports import AuditReport
 
 COLUMNS = (
     "number",
