@@ -149,6 +149,20 @@ def test_old_records_go_and_who_dropped_them_stays(service: Service, capsys: pyt
     assert [record.action for record in service.audit.tail()] == ["window.ended", "audit.pruned"]
 
 
+def test_pruning_that_was_cut_short_is_finished(service: Service) -> None:
+    """Its process died between noting what goes and dropping it: that must not look like an attack for ever."""
+    store, state = service.store, service.store.load()
+    first = next(service.audit.records())
+    anchors = replace(state.audit, dropped_number=first.number, dropped_hash=first.hash)
+    state = replace(state, revision=state.revision + 1, audit=anchors)
+    store.commit(state, expected_revision=state.revision - 1, audit=[])
+    assert service.audit.verify().verdict is AuditVerdict.BROKEN
+
+    service.audit.prune(before=first.at, actor="ann")
+
+    assert (service.audit.verify().verdict, service.audit.verify().records) == (AuditVerdict.INTACT, 2)
+
+
 def test_records_are_paged_over_http(service: Service) -> None:
     """A console reads on from where it was."""
 

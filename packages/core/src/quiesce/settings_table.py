@@ -94,8 +94,8 @@ SETTINGS: tuple[Setting, ...] = (
         "MAINTENANCE_SECRET_KEY",
         "secret_key",
         "",
-        "Signs bypass passes, encrypts secrets in the store, and keys the hashes of session ids; without it, no pass is"
-        " issued or taken. A new key goes before the former one and a comma.",
+        "Signs bypass passes, encrypts secrets in the store, and keys the hashes of session ids and of the audit trail;"
+        " without it, no pass is issued or taken. A new key goes before the former one and a comma.",
         "16 to 512 printable ASCII characters without spaces",
         values.secret,
         is_confidential=True,

@@ -93,6 +93,10 @@ class AuditDesk:
         if before.tzinfo is None:
             raise InvalidValueError("before", "has no time zone")
         check_actor(actor)
+        store = self._runtime.store
+        noted = store.load().audit.dropped_number
+        if noted:  # whoever noted that they go may have died before they went
+            store.drop_audit(through=noted)
         report = self.verify()
         if report.verdict is AuditVerdict.BROKEN and not is_forced:
             raise ConflictError(f"the audit trail is broken, and pruning would hide where: {report.findings[0].text}")
@@ -108,7 +112,7 @@ class AuditDesk:
             return replace(state)
 
         through = self._writer.commit(change, actor=actor, source=source).audit.dropped_number
-        return self._runtime.store.drop_audit(through=through) if through else 0
+        return store.drop_audit(through=through) if through else 0
 
     def _last_before(self, before: datetime, state: MaintenanceState) -> tuple[AuditRecord | None, int]:
         """Return the last record that goes, and how many do."""
