@@ -41,6 +41,7 @@ TEST_TOOLS = (
     *("python-multipart", "simple-repository-server", "standardwebhooks", "uvicorn", "websockets", "wsproto"),
 )
 DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")
+BUILD_TOOLS = ("editables", "hatchling")
 CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")
 # Django 6 has no Python 3.11; without these extras waygate cannot be imported.
 PEERS = ("django-maintenance-mode", "django<6", "fastapi-maintenance", "waygate[admin,flags]")
@@ -141,8 +142,11 @@ nox.options.sessions = ["checks", "alone"]
 
 def _install(session: nox.Session, *requirements: str, constraints: str = "constraints.txt") -> None:
     """Install our packages from the tree, and what a session needs, at the locked versions."""
+    # Else pip would make an environment for each of our packages, with the same tools in it.
+    session.install(*BUILD_TOOLS, "-c", constraints)
     ours = (f"{CORE}[redis,schedule,totp,watch]", *PACKAGES[1:])
-    session.install(*(part for each in ours for part in ("-e", each)), *requirements, "-c", constraints)
+    ours_editable = (part for each in ours for part in ("-e", each))
+    session.install("--no-build-isolation", *ours_editable, *requirements, "-c", constraints)
 
 
 def _redis() -> tuple[str, ...]:
@@ -199,8 +203,14 @@ def _wheels(session: nox.Session) -> Path:
     folder = session.cache_dir / "wheels"
     if not _WHEELS_OF_THIS_RUN:
         shutil.rmtree(folder, ignore_errors=True)
+        # Beside the environment, which is to hold nothing else than the wheels and what they need.
+        tools = (session.cache_dir / "build-tools").resolve()
+        session.run(
+            "pip", "install", "--quiet", "--upgrade", "--target", str(tools), *BUILD_TOOLS, "-c", "constraints.txt"
+        )
         packages = (f"./{package}" for package in PACKAGES)
-        session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), *packages)
+        options = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+        session.run("pip", "wheel", *options, *packages, env={"PYTHONPATH": str(tools)})
         _WHEELS_OF_THIS_RUN.append(folder)
     return folder
 

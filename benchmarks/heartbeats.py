@@ -12,15 +12,20 @@ import redis
 
 from quiesce import open_store
 from quiesce.model import Acknowledgement, WorkerInfo
+from quiesce.model.codec import encode_acknowledgement
+from quiesce.stores.redis_address import parse_address
+from quiesce.stores.redis_reports import Reports
 
 from .harness import Effort, Spread
+from .light_redis import LightRedisClient
 from .report import Row
 
 CLUSTERS = (100, 300, 1000)
 BUDGET_PERCENT = 5.0
 
 _SECONDS = 5.0
-_LEASE_SECONDS = 5.0
+_LEASE_MILLISECONDS = 5000
+_PREFIX = "{quiesce:default}:"
 
 
 def measure(*, redis_url: str, effort: Effort) -> tuple[list[Row], dict[str, list[float]]]:
@@ -44,8 +49,12 @@ def measure(*, redis_url: str, effort: Effort) -> tuple[list[Row], dict[str, lis
         medians = []
         for count in CLUSTERS:
             server.flushdb()
-            with closing(open_store(redis_url)) as store:
-                beats = _beats(store, count)
+            with (
+                closing(open_store(redis_url)) as store,
+                closing(LightRedisClient(parse_address(redis_url), prefix=_PREFIX)) as client,
+            ):
+                beats = _beats(store, Reports(client), count)
+                _load(server, seconds=2.0, beats=beats)  # each worker's first report is a script
                 samples = [_load(server, seconds=_SECONDS, beats=beats) for _ in range(repeats)]
             raw[f"heartbeats of {count} workers (% of a core)"] = samples
             medians.append(Spread.of(samples).median)
@@ -82,7 +91,7 @@ def _load(server: Any, *, seconds: float, beats: Iterator[float]) -> float:
     return 100 * (_processor_seconds(server) - used) / (time.monotonic() - began)
 
 
-def _beats(store: Any, count: int) -> Iterator[float]:
+def _beats(store: Any, reports: Reports, count: int) -> Iterator[float]:
     """Let the workers report in turn, for ever; yield how long to wait before the next."""
     workers = [
         WorkerInfo(f"{number:016x}", f"host-{number // 16}", 1000 + number, f"machine-{number // 16}", 1, "flask", _NOW)
@@ -90,18 +99,18 @@ def _beats(store: Any, count: int) -> Iterator[float]:
     ]
     for worker in workers:
         store.register(worker)
+    acknowledgement = encode_acknowledgement(Acknowledgement(7, frozenset({"0a1b2c3d"})))
     due = time.monotonic()
     batch = 0
     while True:
         batch += 1
         for number, worker in enumerate(workers):
-            acknowledgement = Acknowledgement(7, frozenset({"0a1b2c3d"}))
-            store.report(
+            reports.report(
                 worker.id,
                 acknowledgement,
                 counts={},
                 batch=batch,
-                lease_seconds=_LEASE_SECONDS,
+                lease_milliseconds=_LEASE_MILLISECONDS,
                 asks_for_silent=(batch + number) % 3 == 0,  # as agents do
             )
             due = max(due + 1 / count, time.monotonic() - 0.1)

@@ -32,17 +32,20 @@ from .conftest import MakeService
 
 
 class Recorder:
-    """Keeps what it delivers; raises what it is given first, an item for each call."""
+    """Keeps what it delivers; raises what it is given first, an item for each call; refuses one event for ever."""
 
     def __init__(self, *errors: BaseException | None) -> None:
         self.notices: list[Notice] = []
         self.tried: list[tuple[str, int]] = []
         self.errors = list(errors)
+        self.refused = ""
 
     @hookimpl
     def notify(self, event: MaintenanceEvent, notice: Notice) -> None:
         assert notice.event is event
         self.tried.append((event.id, notice.attempt))
+        if event.id == self.refused:
+            raise OSError("down")
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise error
@@ -56,11 +59,14 @@ class Recorder:
 class Hanging:
     def __init__(self) -> None:
         self.began, self.release = threading.Event(), threading.Event()
+        self.error: Exception | None = None
 
     @hookimpl
     def notify(self) -> None:
         self.began.set()
         self.release.wait(30)
+        if self.error is not None:
+            raise self.error
 
 
 @pytest.fixture
@@ -289,6 +295,30 @@ def test_two_leaders_never_send_at_once(store: Store, clock: FakeClock, make_out
     assert recorder.told == []
 
 
+def test_failure_after_the_end_is_nobodys_fault(
+    store: Store, clock: FakeClock, make_outbox: Callable[..., Outbox], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that is being stopped cuts its own connections; the next one tries again at once."""
+    hanging, recorder = Hanging(), Recorder()
+    hanging.error = OSError("closed")
+    outbox = make_outbox(a=hanging)
+    begin(outbox, store, clock, "a")
+    ids = commit(store)
+    outbox.step(store.load())
+    assert hanging.began.wait(10)
+    ending = threading.Thread(target=outbox.stop)
+    ending.start()
+    eventually(outbox._stopping.is_set)
+
+    hanging.release.set()
+    ending.join(30)
+    eventually(lambda: is_free(store, "a"))
+
+    assert (place_of(store, "a").failures, caplog.records) == (0, [])
+    settle(make_outbox(a=recorder), store, clock, lambda: recorder.told)
+    assert recorder.told == ids
+
+
 def test_claim_of_a_dead_process_lapses(store: Store, clock: FakeClock, make_outbox: Callable[..., Outbox]) -> None:
     """What it was at is sent again, and the receiver is told that it may have it already."""
     recorder = Recorder()
@@ -322,17 +352,19 @@ def test_notice_that_failed_for_a_day_is_given_up(
     store: Store, clock: FakeClock, make_outbox: Callable[..., Outbox]
 ) -> None:
     """The next one begins its own day."""
-    recorder = Recorder(OSError("down"), OSError("still down"))
+    recorder = Recorder()
     outbox = make_outbox(a=recorder)
     begin(outbox, store, clock, "a")
     first, second = commit(store, 2)
+    recorder.refused = first
     settle(outbox, store, clock, lambda: recorder.tried and is_free(store, "a"))
 
     clock.advance(24 * 3600)
     settle(outbox, store, clock, lambda: recorder.told)
 
     assert recorder.told == [second]
-    assert [(dead.event.id, dead.attempts) for dead in read_dead(store.items)] == [(first, 2)]
+    assert len(recorder.tried) > 2
+    assert [(dead.event.id, dead.attempts) for dead in read_dead(store.items)] == [(first, len(recorder.tried) - 1)]
 
 
 def test_nothing_is_told_while_notifications_are_off_nor_later(

@@ -90,6 +90,22 @@ class TestBearer:
         api.admins.clear()
         assert http.get("/me", headers=ann).status_code == 401
 
+    def test_an_admin_who_is_none_any_more_is_out_whenever_they_logged_in(
+        self, service: Any, api: Any, client: Any
+    ) -> None:
+        """Nobody else can have been given a token since the window began, here or by an issuer elsewhere."""
+        http = client()
+        service.enable(reason="upgrade", actor="ops")
+        inside = bearer(token("ann", age=-2))
+        stamped = bearer(token("ann", _quiesce=service.sessions.generation))
+        assert [http.get("/me", headers=each).json() for each in (inside, stamped)] == ["ann", "ann"]
+
+        api.admins.clear()
+
+        assert [http.get("/me", headers=each).status_code for each in (inside, stamped)] == [401, 401]
+        service.disable(actor="ops")
+        assert http.get("/me", headers=inside).json() == "ann"
+
     def test_a_stamp_decides_instead_of_the_time(self, service: Any, client: Any) -> None:
         """No clocks are compared where the application writes the generation into its tokens."""
         http = client()

@@ -15,8 +15,8 @@ class AuditRecord(Document):
     number: int = Field(description="Its place in the chain, from 1; 0: it is in none.")
     at: str
     actor: str
-    origin: str = Field(description="The machine whose process wrote it; of a command over HTTP ADDRESS via MACHINE.")
-    source: str = Field(description="Through what: cli, http, api or agent.")
+    origin: str = Field(description="The machine whose process wrote it.")
+    source: str = Field(description="Through what: cli, http with the address of the client, api or agent.")
     action: str
     result: str = Field(description="done, failed or refused.")
     window_id: str

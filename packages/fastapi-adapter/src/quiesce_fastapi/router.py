@@ -63,7 +63,7 @@ class OwnEndpoints(BaseRoute):
             query=dict(request.query_params),
             headers=dict(request.headers),
             body=await _read(request) if request.method in _WITH_BODY else b"",
-            client="" if request.client is None else request.client.host,
+            peer=None if request.client is None else request.client.host,
         )
         if self._identity is not None and self._api.needs_principal(asked) and self._has_credential(request):
             asked = replace(asked, principal=await self._identity.ask(request.scope))

@@ -43,7 +43,7 @@ def _view(api: MaintenanceStatusAPI, path: str, identifier: Identifier | None) -
             query={name: values[-1] for name, values in request.args.lists()},
             headers={name.lower(): value for name, value in request.headers},
             body=_read_body(),
-            client=request.remote_addr or "",
+            peer=request.remote_addr,
         )
         if identifier is not None and api.needs_principal(asked):
             asked = replace(asked, principal=identifier.identify(request.environ))

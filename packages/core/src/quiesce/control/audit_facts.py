@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +11,6 @@ from typing import Any
 
 from ..model import AuditRecord, CallerKind, CountKey, MaintenanceState, Outcome
 from ..model.plan_codec import schedule_members, time_text, window_members
-from .origin import origin
 
 _OURS = frozenset({"id", "created_in", "hooks_run", "raised", "occurrences", "is_exhausted"})
 """Members that are the product's own notes, and none of an operator's business."""
@@ -23,7 +23,7 @@ def with_facts(
 
     What changed of a window or schedule stands in the first record about it, of the sessions in the first about them.
     """
-    place = origin()
+    machine = os.uname().nodename
     told: set[str] = set()
     found = []
     for record in records:
@@ -31,7 +31,7 @@ def with_facts(
         was, is_ = ("", "") if not about or about in told else _difference(about, before, after)
         told.add(about)
         found.append(
-            replace(record, result=record.result or "done", origin=record.origin or place, before=was, after=is_)
+            replace(record, result=record.result or "done", origin=record.origin or machine, before=was, after=is_)
         )
     return tuple(found)
 

@@ -156,6 +156,8 @@ class Delivery:
             if place.is_off:
                 return Delivered(end=DeliveryEnd.NOT_DUE)
             result = self._send(event, state, attempt=place.attempts)
+            if not result.ok and stopping.is_set():
+                return Delivered(end=DeliveryEnd.STOPPED)  # for whoever comes next; this process ends without a word
             error = result.exception
             is_unset = isinstance(error, DeliveryError) and error.is_unconfigured
             if not result.ok and not self._counts_failures:

@@ -27,6 +27,7 @@ class SessionJudge:
         self._epoch: SessionEpoch = FIRST_EPOCH
         self._is_suspending = False
         self._refusing: MaintenanceWindow | None = None
+        self._is_locked = False
         self._is_idle = True
         self._settled: int | None = None
 
@@ -72,7 +73,7 @@ class SessionJudge:
         """
         if self.is_idle:
             return True
-        if self._is_suspending:
+        if self._is_suspending or self._is_locked:
             return False
         if stamp is not None:
             return not self._epoch.may_be_over(stamp)
@@ -93,6 +94,9 @@ class SessionJudge:
             return SessionVerdict.VALID
         at = issued_at or principal.authenticated_at
         if self._epoch.is_over(principal.user_id, stamp=stamp, issued_at=at):
+            return SessionVerdict.REVOKED
+        if self._is_locked and principal.is_interactive:
+            # Only an admin can have logged in since, so this is somebody who is none any more, or came in elsewhere.
             return SessionVerdict.REVOKED
         return SessionVerdict.SUSPENDED if self._is_suspending else SessionVerdict.VALID
 
@@ -116,6 +120,7 @@ class SessionJudge:
         self._epoch = snapshot.state.sessions if is_enabled else FIRST_EPOCH
         self._is_suspending = is_enabled and snapshot.effective.suspends_sessions
         self._refusing = snapshot.effective.refusing_logins if is_enabled else None
+        self._is_locked = is_enabled and snapshot.effective.locks_sessions_out
         self._is_idle = self._epoch == FIRST_EPOCH and not self._is_suspending and self._refusing is None
         is_open = not self._is_suspending and self._refusing is None
         self._settled = self._epoch.generation if is_open else None

@@ -16,13 +16,13 @@ class AuditRecord:
     Attributes:
         at: when (UTC).
         actor: who: an operator's name, ``user:ID``, or ``worker:ID``.
-        source: through what: ``cli``, ``http``, ``api``, ``agent``.
+        source: through what: ``cli``, ``http`` with the address of the client, ``api``, ``agent``.
         action: what was done, e.g. ``window.enable``.
         revision: the revision that the commit made.
         window_id: the window it was about, if one.
         detail: the facts, as a short text.
         result: what came of it: ``done``, ``failed`` or ``refused``; empty: written before results were.
-        origin: from where: the machine whose process wrote it; over HTTP ``ADDRESS via MACHINE``.
+        origin: the machine whose process wrote it.
         before: what it changed of a window, schedule or the sessions, as it was (JSON); empty: nothing was there, or
             nothing changed, or the record before this one of the same commit says it.
         after: the same as it is now; empty: nothing is there any more, or as with ``before``.

@@ -131,6 +131,15 @@ class EffectiveMaintenance:
         )
 
     @property
+    def locks_sessions_out(self) -> bool:
+        """Whether a window has revoked everyone's sessions and lets nobody but admins begin a new one."""
+        return any(
+            w.session_policy is SessionPolicy.REVOKE and w.has_revoked_sessions and w.refuses_logins
+            for w in self.windows
+            if w.mode.is_enforced
+        )
+
+    @property
     def refusing_logins(self) -> MaintenanceWindow | None:
         """The strictest open window that lets nobody but admins log in, or ``None``."""
         return next((w for w in self.windows if w.mode.is_enforced and w.refuses_logins), None)

@@ -135,7 +135,7 @@ class EndpointContract(AdapterBase):
 
         assert [(each["number"], each["actor"]) for each in page["records"]] == [(1, "ops")]
         (ended,) = (record for record in service.audit.records() if record.action == "window.ended")
-        assert " via " in ended.origin
+        assert ended.source.startswith("http ")
         assert (report["verdict"], report["records"]) == ("intact", service.store.load().audit.number)
 
     def test_a_second_proof_may_stand_in_a_header(self, service: EnhancedMaintenanceModeService) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..control import EnhancedMaintenanceModeService
-from ..control.origin import acting_for
 from ..model import ConflictError, InvalidValueError, NoSuchWindowError, NotRecoveredError, StoreError
 from .audit_endpoints import AuditEndpoints
 from .command_endpoints import CommandEndpoints
 from .emergency_documents import checks_document
 from .emergency_endpoints import EmergencyEndpoints
 from .exchange import ApiRequest, ApiResponse, problem
+from .forwarding import client_address, host_asked_for
 from .job_endpoints import JobEndpoints
 from .notification_endpoints import NotificationEndpoints
 from .pass_endpoints import PassEndpoints
@@ -66,6 +68,7 @@ class MaintenanceStatusAPI:
         if found is None:
             return self._describe_missing(request)
         route, endpoint = found
+        request, source = self._look_behind_proxies(request)
         actor = ""
         if route.needs_admin:
             authorised = authorise(request, admin_token=self._service.settings.admin_token)
@@ -73,12 +76,20 @@ class MaintenanceStatusAPI:
                 return authorised
             actor = authorised
         try:
-            with acting_for(request.client):
-                return endpoint(Call(request, actor, id_of(route, request.path)))
+            return endpoint(Call(request, actor, id_of(route, request.path), source))
         except SecondProofError as exc:
             return exc.response
         except (InvalidValueError, ConflictError, StoreError) as exc:
             return _describe_error(exc, needs_admin=route.needs_admin)
+
+    def _look_behind_proxies(self, request: ApiRequest) -> tuple[ApiRequest, str]:
+        """Return the request with the host that its client asked for, and where it came from for the audit trail."""
+        trusted, headers = self._service.settings.trusted_proxies, request.headers
+        host = host_asked_for(request.peer, headers, trusted=trusted)
+        if host != headers.get("host", ""):
+            request = replace(request, headers={**headers, "host": host})
+        address = client_address(request.peer, headers, trusted=trusted)
+        return request, "http" if address is None else f"http {address}"
 
     def _describe_missing(self, request: ApiRequest) -> ApiResponse:
         allowed = ", ".join(self._table.methods(request.path))

@@ -50,13 +50,13 @@ class CommandEndpoints:
         proof = asked.pop("proof", None)
         if is_emergency(asked.get("mode", Mode.NORMAL)):
             require_second_proof(self._service, call, given=proof)
-        return self._changed(self._service.enable(**asked, actor=call.actor, source="http"))
+        return self._changed(self._service.enable(**asked, actor=call.actor, source=call.source))
 
     def _disable(self, call: Call) -> ApiResponse:
         asked = read_body(call.request, fields={"window_id": str, "all": bool})
         return self._changed(
             *self._service.disable(
-                window_id=asked.get("window_id"), end_all=asked.get("all", False), actor=call.actor, source="http"
+                window_id=asked.get("window_id"), end_all=asked.get("all", False), actor=call.actor, source=call.source
             )
         )
 
@@ -65,7 +65,7 @@ class CommandEndpoints:
         if "by" not in asked:
             raise InvalidValueError("by", "must be given")
         return self._changed(
-            self._service.extend(by=asked["by"], window_id=asked.get("window_id"), actor=call.actor, source="http")
+            self._service.extend(by=asked["by"], window_id=asked.get("window_id"), actor=call.actor, source=call.source)
         )
 
     def _changed(self, *windows: MaintenanceWindow) -> ApiResponse:

@@ -60,7 +60,7 @@ class EmergencyEndpoints:
         if "reason" not in asked:
             raise InvalidValueError("reason", "must be given")
         require_second_proof(self._service, call, given=asked.pop(PROOF_FIELD, None))
-        window = self._handler.activate(**asked, actor=call.actor, source="http")
+        window = self._handler.activate(**asked, actor=call.actor, source=call.source)
         document = {
             "window": window_document(window, now=self._service.clock.now()),
             "emergency": progress_document(self._handler.progress(window.id)),
@@ -83,5 +83,5 @@ class EmergencyEndpoints:
             return json_response(
                 {"recovery": None, "checks": checks_document(self._handler.checklist(window_id, **asked))}
             )
-        recovery = self._handler.recover(window_id, **asked, actor=call.actor, source="http")
+        recovery = self._handler.recover(window_id, **asked, actor=call.actor, source=call.source)
         return json_response({"recovery": recovery_document(recovery), "checks": checks_document(recovery.checks)})

@@ -22,8 +22,8 @@ class ApiRequest:
         query: the last value of each parameter.
         headers: names in lower case.
         body: at most ``LONGEST_BODY`` + 1 bytes.
-        client: the address that the request came from, as the server knows it: that of the last proxy, if there is one.
         principal: who the application says it is, when ``needs_principal`` asked for that.
+        peer: the address of whoever connected; ``None``: not known.
     """
 
     method: str
@@ -31,8 +31,8 @@ class ApiRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    client: str = ""
     principal: Principal | None = None
+    peer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

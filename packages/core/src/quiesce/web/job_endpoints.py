@@ -38,10 +38,12 @@ class JobEndpoints:
 
     def _stop(self, call: Call) -> ApiResponse:
         asked = read_body(call.request, fields={"window_id": str, "grace": NUMBER})
-        return json_response(stop_document(self._service.jobs.stop_all(**asked, actor=call.actor, source="http")))
+        return json_response(stop_document(self._service.jobs.stop_all(**asked, actor=call.actor, source=call.source)))
 
     def _restore(self, call: Call) -> ApiResponse:
         asked = read_body(call.request, fields={"window_id": str})
         if "window_id" not in asked:
             raise InvalidValueError("window_id", "must be given")
-        return json_response(restore_document(self._service.jobs.restore(**asked, actor=call.actor, source="http")))
+        return json_response(
+            restore_document(self._service.jobs.restore(**asked, actor=call.actor, source=call.source))
+        )

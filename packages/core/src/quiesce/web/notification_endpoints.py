@@ -33,5 +33,5 @@ class NotificationEndpoints:
         asked = read_body(call.request, fields={"notifier": str})
         if "notifier" not in asked:
             raise InvalidValueError("notifier", "must be given")
-        status = self._service.notifications.retry(asked["notifier"], actor=call.actor, source="http")
+        status = self._service.notifications.retry(asked["notifier"], actor=call.actor, source=call.source)
         return json_response(notifier_document(status))

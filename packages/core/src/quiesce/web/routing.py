@@ -42,11 +42,13 @@ class Call:
         request: as it came.
         actor: the admin who asks; empty at an endpoint for everyone.
         id: what stands for ``{id}`` in the path; empty at any other.
+        source: for the audit trail; ``http`` and the address of the client.
     """
 
     request: ApiRequest
     actor: str
     id: str
+    source: str = "http"
 
 
 Endpoint: TypeAlias = tuple[Route, Callable[[Call], ApiResponse]]

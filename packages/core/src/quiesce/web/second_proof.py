@@ -52,7 +52,7 @@ def require_second_proof(service: EnhancedMaintenanceModeService, call: Call, *,
     user_id = principal.user_id if principal is not None and call.actor != TOKEN_ACTOR else None
     proof = given if given is not None else request.headers.get(PROOF_HEADER.lower())
     try:
-        verdict = service.second_proof.judge(proof, actor=call.actor, user_id=user_id, source="http")
+        verdict = service.second_proof.judge(proof, actor=call.actor, user_id=user_id, source=call.source)
     except (SettingsError, MissingExtraError) as exc:
         detail = f"An emergency cannot be opened over HTTP here: {exc}"
         raise SecondProofError(problem(503, "Second proof cannot be checked", detail)) from exc

@@ -46,5 +46,5 @@ class SessionEndpoints:
             raise InvalidValueError("user_id", "must be given, or all: true")
         if user_id is not None and is_all:
             raise InvalidValueError("all", "and user_id contradict each other")
-        epoch = self._service.sessions.invalidate(user_id=user_id, actor=call.actor, source="http")
+        epoch = self._service.sessions.invalidate(user_id=user_id, actor=call.actor, source=call.source)
         return json_response({"ended": ending_document(epoch, user_id=user_id)})

@@ -76,7 +76,7 @@ class WindowEndpoints:
         plan_id, proof = asked.pop("id", None), asked.pop("proof", None)
         if is_emergency(asked.get("mode", Mode.NORMAL)):
             require_second_proof(self._service, call, given=proof)
-        planned = self._service.schedule.add(plan_id=plan_id, **asked, actor=call.actor, source="http")
+        planned = self._service.schedule.add(plan_id=plan_id, **asked, actor=call.actor, source=call.source)
         answer = self._described(planned, status=201)
         # Relative to the path that was asked (RFC 9110 §10.2.2), whatever prefix a proxy or a mount puts before it.
         return ApiResponse(answer.status, (*answer.headers, ("location", f"windows/{planned.id}")), answer.body)
@@ -91,11 +91,11 @@ class WindowEndpoints:
         if is_emergency(asked.get("mode") or self._service.schedule.get(call.id).mode):
             require_second_proof(self._service, call, given=proof)
         fields = {name: _CLEARED[name] if value is None else value for name, value in asked.items()}
-        return self._described(self._service.schedule.change(call.id, **fields, actor=call.actor, source="http"))
+        return self._described(self._service.schedule.change(call.id, **fields, actor=call.actor, source=call.source))
 
     def _cancel(self, call: Call) -> ApiResponse:
         read_body(call.request, fields={})
-        return self._described(self._service.schedule.cancel(call.id, actor=call.actor, source="http"))
+        return self._described(self._service.schedule.cancel(call.id, actor=call.actor, source=call.source))
 
     def _described(self, planned: MaintenanceWindow | Schedule, *, status: int = 200) -> ApiResponse:
         now = self._service.clock.now()
