@@ -71,6 +71,7 @@ def _environ(method: str, path: str, headers: Mapping[str, str], body: bytes) ->
     path, _, query = path.partition("?")
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": method,
+        "REMOTE_ADDR": "192.0.2.7",
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
         "QUERY_STRING": query,

@@ -27,6 +27,8 @@ COMMANDS = {
     "recover": ["--force"],
     "notifications list": [],
     "plugins": [],
+    "audit tail": [],
+    "audit verify": [],
 }
 OPERATIONS = frozenset({"in_flight", "refused", "bypassed", "would_block", "job_fates"})
 """Objects whose keys are names of operations, and so are not compared."""

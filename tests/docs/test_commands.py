@@ -327,6 +327,18 @@ def test_report_howto(reader: Reader, folder: Path, blocks: Mapping[str, Any]) -
     assert '"reason": "Disk is failing"' in document.text
 
 
+def test_audit_howto(secret_key: None, reader: Reader, folder: Path, blocks: Mapping[str, Any]) -> None:
+    """What an auditor is shown is whole, and is called so."""
+    answers = reader.type_all(blocks["docs/how-to/keep-an-audit-trail.md"])
+
+    assert [answer.code for answer in answers] == [0] * 6, "".join(answer.text for answer in answers)
+    _, _, shown, verified, _, pruned = answers
+    assert "window.ended" in shown.text
+    assert "intact" in verified.text
+    assert "window.enabled" in (folder / "trail.csv").read_text(encoding="utf-8")
+    assert "Dropped 0 records" in pruned.text
+
+
 @pytest.mark.parametrize(("framework", "server"), [("flask", "gunicorn"), ("fastapi", "uvicorn")])
 def test_testers_howto(
     framework: str,

@@ -233,6 +233,21 @@ def test_a_report_has_the_documented_members(page: str, service: EnhancedMainten
     assert named == expected[kind]
 
 
+@pytest.mark.parametrize("kind", ["record", "verification"])
+def test_the_audit_trail_has_the_documented_members(
+    page: str, service: EnhancedMaintenanceModeService, kind: str
+) -> None:
+    """Whoever keeps the trail elsewhere reads it by these."""
+    service.enable(reason="fire", actor="test")
+    records = answer(service, "GET", "/api/maintenance/audit")["records"]
+    verification = answer(service, "GET", "/api/maintenance/audit/verify")
+
+    described = re.search(rf"^A {kind} has (.*?)(?:\n\n|\Z)", section(page, "Audit trail"), re.DOTALL | re.MULTILINE)
+    assert described is not None
+    named = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", described[1]))
+    assert named == list(records[0] if kind == "record" else verification)  # type: ignore[index]  # a list of them
+
+
 def test_the_second_proof_has_the_documented_answers(page: str, service: EnhancedMaintenanceModeService) -> None:
     """A client is written against this table."""
     table = {status: members for status, _, members in status_rows(section(page, "The second proof"))}

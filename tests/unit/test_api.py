@@ -25,6 +25,7 @@ ADMIN_ROUTES = [
     *(("GET", "quiescence"), ("GET", "events"), ("POST", "enable"), ("POST", "disable"), ("POST", "extend")),
     *(("GET", "windows"), ("POST", "windows"), ("GET", "windows/x"), ("PATCH", "windows/x"), ("DELETE", "windows/x")),
     *(("GET", "sessions"), ("POST", "sessions/end"), ("GET", "reports"), ("GET", "reports/x")),
+    *(("GET", "audit"), ("GET", "audit/verify")),
     *(("POST", "emergency"), ("GET", "emergency"), ("POST", "recover")),
     *(("GET", "notifications"), ("POST", "notifications/retry")),
 ]

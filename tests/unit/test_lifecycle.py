@@ -14,12 +14,22 @@ import pytest
 from quiesce.control.committing import Committer
 from quiesce.control.hooks import due_hook
 from quiesce.control.lifecycle import Lifecycle, forgettable
-from quiesce.model import BypassPass, EventKind, MaintenanceState, MaintenanceWindow, Mode
+from quiesce.model import (
+    Acknowledgement,
+    BypassPass,
+    CountKey,
+    EventKind,
+    MaintenanceState,
+    MaintenanceWindow,
+    Mode,
+    Outcome,
+)
 from quiesce.plugins import PluginManager, hookimpl
 from quiesce.stores import Store, open_store
 from quiesce.stores.memory import MemoryStore
 from quiesce.testing import FakeClock, eventually
 from quiesce.testing.clock import NOON
+from quiesce.testing.store_samples import a_worker
 
 KEEP = timedelta(minutes=5)
 
@@ -90,6 +100,7 @@ def make_lifecycle(store: Store, plugins: PluginManager, clock: FakeClock, *, ti
         clock=clock,
         hook_timeout=timedelta(seconds=timeout),
         keep_ended=KEEP,
+        counts=store.counts,
     )
 
 
@@ -282,6 +293,24 @@ def test_what_is_over_is_forgotten_after_a_while(lifecycle: Lifecycle, store: St
     assert [window.id for window in store.load().windows] == ["open"]
     assert {r.window_id for r in store.audit() if r.action == "window.forgotten"} == {"seen", "unseen", "due"}
     assert [r.window_id for r in store.audit() if r.action == "hook.on_deactivate"] == ["due"]
+
+
+def test_whom_a_window_let_through_stands_in_the_trail(lifecycle: Lifecycle, store: Store, clock: FakeClock) -> None:
+    """An auditor asks who was let through; one record a window says it, never one a request."""
+    commit(store, a_window(ended_at=NOON))
+    store.register(a_worker("w1"))
+    counts = {
+        CountKey("w", "payments", Outcome.BYPASSED): 3,
+        CountKey("w", "uploads", Outcome.REFUSED): 2,
+        CountKey("other", "uploads", Outcome.BYPASSED): 9,
+    }
+    store.report("w1", Acknowledgement(1), counts=counts, batch=1)
+    clock.advance(KEEP.total_seconds())
+
+    run(lifecycle, store.load())
+
+    (record,) = (record for record in store.audit() if record.action == "window.forgotten")
+    assert record.detail == "3 let through as administrators, 2 refused"
 
 
 def test_window_that_was_forgotten_meanwhile_is_no_error(lifecycle: Lifecycle, store: Store) -> None:

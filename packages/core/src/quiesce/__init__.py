@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ActiveSession,
         AmbiguousWindowError,
         Audience,
+        AuditRecord,
         BoardError,
         BypassPass,
         CallerKind,
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
         WindowOpenError,
         effective,
     )
+    from .model.audit_reports import AuditFinding, AuditReport, AuditVerdict
     from .plugins import hookimpl
     from .settings import Settings
     from .stores import Change, Store, open_store
@@ -119,6 +121,10 @@ __all__ = [
     "ApiRequest",
     "ApiResponse",
     "Audience",
+    "AuditFinding",
+    "AuditRecord",
+    "AuditReport",
+    "AuditVerdict",
     "BoardError",
     "BypassPass",
     "Caller",
@@ -226,6 +232,10 @@ _ROOMS = {
     "ApiRequest": ".web",
     "ApiResponse": ".web",
     "Audience": ".model",
+    "AuditFinding": ".model.audit_reports",
+    "AuditRecord": ".model",
+    "AuditReport": ".model.audit_reports",
+    "AuditVerdict": ".model.audit_reports",
     "BoardError": ".model",
     "BypassPass": ".model",
     "Caller": ".gate",

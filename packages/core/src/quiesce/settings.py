@@ -25,7 +25,7 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 _PREFIXES = ("MAINTENANCE_", "EMERGENCY_MODE_", "TEST_MODE_")
 _NEARLY_OURS = ("MAINT", "EMERGENCY", "TEST_MODE")
 _OPTIONAL = frozenset(
-    {"webhook_url", "admin_token", "secret_key", "rq_url", "celery_app"}
+    {"webhook_url", "admin_token", "secret_key", "rq_url", "celery_app", "audit_retention"}
     | {"smtp_url", "email_from", "email_templates", "email_time_zone"}
 )
 _EXEMPT = paths(next(setting.default for setting in SETTINGS if setting.attribute == "exempt_paths"))
@@ -61,6 +61,7 @@ class Settings:
     exempt_paths: tuple[str, ...] = _EXEMPT
     on_stale: OnStale = "keep"
     worker_gone_after: timedelta = timedelta(minutes=5)
+    audit_retention: timedelta | None = None
     disabled_plugins: tuple[str, ...] = ()
     hook_timeout: timedelta = timedelta(seconds=30)
     rq_url: str | None = field(default=None, repr=False)

@@ -94,8 +94,8 @@ SETTINGS: tuple[Setting, ...] = (
         "MAINTENANCE_SECRET_KEY",
         "secret_key",
         "",
-        "Signs bypass passes, encrypts secrets in the store, and keys the hashes of session ids; without it, no pass is"
-        " issued or taken. A new key goes before the former one and a comma.",
+        "Signs bypass passes, encrypts secrets in the store, and keys the hashes of session ids and of the audit trail;"
+        " without it, no pass is issued or taken. A new key goes before the former one and a comma.",
         "16 to 512 printable ASCII characters without spaces",
         values.secret,
         is_confidential=True,
@@ -131,6 +131,14 @@ SETTINGS: tuple[Setting, ...] = (
         "How long a worker may be silent before it is taken for gone; until then it is unconfirmed.",
         seconds_from("10"),
         values.seconds(at_least=10),
+    ),
+    Setting(
+        "MAINTENANCE_AUDIT_RETENTION",
+        "audit_retention",
+        "",
+        "How long records stay in the audit trail; for ever when not set.",
+        "whole days, from 1 to 36500",
+        values.days,
     ),
     Setting(
         "MAINTENANCE_DISABLE_PLUGINS",

@@ -15,6 +15,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 OnStale = Literal["keep", "refuse-writes"]
 
 LONGEST = timedelta(days=366)
+_MOST_DAYS = 36_500
 MOST_MAIL_ADDRESSES = 1000
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
@@ -45,6 +46,16 @@ def boolean(raw: object) -> bool:
     if found is None:
         raise UnreadableError
     return found
+
+
+def days(raw: object) -> timedelta:
+    """Read a duration in whole days, from one day to a hundred years."""
+    if isinstance(raw, timedelta):
+        raw = raw.days if not raw % timedelta(days=1) else 0
+    number = int(raw) if isinstance(raw, str) and raw.isascii() and raw.isdigit() and len(raw) < 6 else raw
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= _MOST_DAYS:
+        raise UnreadableError
+    return timedelta(days=number)
 
 
 def seconds(*, at_least: float) -> Callable[[object], timedelta]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from quiesce import Route
 
-from . import emergency_models, job_models, models, notification_models, report_models, window_models
+from . import audit_models, emergency_models, job_models, models, notification_models, report_models, window_models
 
 _ANSWERS: dict[str, type[BaseModel]] = {
     "status": models.Status,
@@ -34,6 +34,8 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "retry_notifications": notification_models.Notifier,
     "reports": report_models.Reports,
     "report": report_models.Report,
+    "audit": audit_models.Audit,
+    "verify_audit": audit_models.AuditReport,
     "begin_emergency": emergency_models.BegunEmergency,
     "emergency": emergency_models.Emergency,
     "recover": emergency_models.Recovered,
@@ -63,6 +65,11 @@ _QUERIES: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
     ),
     "jobs": (("window", "Only jobs that were ended for this window.", {"type": "string"}),),
     "reports": (("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),),
+    "audit": (
+        ("after", "The number of a record; those behind it. Left out: the newest.", {"type": "integer", "minimum": 0}),
+        ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+    ),
+    "verify_audit": (("head", "The hash of a record that must be there.", {"type": "string"}),),
     "emergency": (("window", "The emergency's id; left out: the one that began first.", {"type": "string"}),),
     "events": (
         ("after", "The id of an event; only those after it are told.", {"type": "string"}),

@@ -18,6 +18,7 @@ from .terminal import JSON_OPTION, Terminal
 # A command's module is imported when it is asked for, so that `quiesce status` does not pay for the others. After a dot
 # stands the name of its function, where that is not the command's.
 _COMMANDS = {
+    "audit": "audit",
     "disable": "windows",
     "emergency": "emergency",
     "enable": "windows",
@@ -40,7 +41,8 @@ _COMMANDS = {
 }
 
 EPILOG = """Exit codes: 0 done, 1 unforeseen error, 2 usage, value, setting or plugin not valid, 3 not quiesced in time,
-4 store unreachable, 5 conflict with what is in force, 130 interrupted; of 'run', those of its command."""
+4 store unreachable, 5 conflict with what is in force, 6 audit trail not intact, 130 interrupted; of 'run', those of its
+command."""
 
 
 class Program(click.Group):

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from ..control import EnhancedMaintenanceModeService
-from ..model import ConflictError, IncidentReport, InvalidValueError, Mode, Outcome, ReportHeading
+from ..model import ConflictError, IncidentReport, Mode, Outcome, ReportHeading
 from ..web.report_documents import describe_caller, heading_document, report_document
 from ..web.report_markdown import render_report
 from .connection import Connection, connected
 from .describing import COLOURS
 from .terminal import format_instant, format_span
 from .windows import where
+from .writing_files import writing_privately
 
 
 @click.command()
@@ -45,7 +44,8 @@ def report(connection: Connection, *, window_id: str | None, markdown: bool, out
         found = service.report(chosen)
         document = {**where(service), "report": report_document(found)}
         if output is not None:
-            _write(Path(output), json.dumps(document, indent=2) + "\n" if terminal.as_json else render_report(found))
+            with writing_privately(output) as file:
+                file.write(json.dumps(document, indent=2) + "\n" if terminal.as_json else render_report(found))
             terminal.say(f"Wrote the report on window {found.heading.window_id} to {output}")
             terminal.answer({**where(service), "window_id": found.heading.window_id, "written": output})
         elif markdown:
@@ -101,20 +101,3 @@ def _lines(found: IncidentReport) -> Iterator[str]:
         yield f"  ({found.omitted_entries} lines of the middle are left out)"
     for title, texts in (("failed", found.failures), ("not known", found.gaps)):
         yield from (f"{title:<9} {text}" for text in texts)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all; it names people, so that nobody else may read it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    except (OSError, ValueError) as exc:
-        cause = getattr(exc, "strerror", None) or exc
-        raise InvalidValueError("--output", f"{path} cannot be written: {cause}") from exc

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..clock import Clock
 from ..gate import CAPACITY_BYTES, Board, reseed
 from ..model import (
+    NO_HEAD,
+    AuditChain,
+    AuditHead,
     BoardError,
     InvalidValueError,
     MaintenanceState,
@@ -20,6 +24,7 @@ from ..model import (
 )
 from ..model.codec import decode_state, encode_state
 from ..stores import Store
+from .audit_facts import with_facts
 from .journal import Journal
 
 Change = Callable[[MaintenanceState], tuple[MaintenanceState, Journal] | None]
@@ -32,6 +37,8 @@ Commit = Callable[[Change], MaintenanceState]
 SPARE_BYTES = 16 * 1024
 """What a command that adds a window leaves free, so that what is open can always be ended and marked."""
 
+_NEWEST = 1_000
+"""How many records are searched for the end of the chain."""
 _TRIES = 20
 _SOME_TIME = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -41,8 +48,11 @@ logger = logging.getLogger("quiesce")
 class Committer:
     """The one way by which a state gets into the store."""
 
-    def __init__(self, *, store: Store, clock: Clock, board: Callable[[], Board | None]) -> None:
+    def __init__(
+        self, *, store: Store, clock: Clock, board: Callable[[], Board | None], chain: AuditChain | None = None
+    ) -> None:
         self._store = store
+        self._chain = chain or AuditChain()
         self._clock = clock
         self._board = board
         self.told_after: int | None = None
@@ -58,7 +68,7 @@ class Committer:
         state = self._store.load()
         if known is None or state.contains(known):
             return state
-        return reseed(self._store, known, actor="service", clock=self._clock)
+        return reseed(self._store, known, actor="service", clock=self._clock, chain=self._chain)
 
     def commit(self, change: Change, *, spare_bytes: int = 0) -> MaintenanceState:
         """Commit what ``change`` makes of the state, publish it on this machine, and return it.
@@ -73,14 +83,16 @@ class Committer:
             if changed is None:
                 return state
             successor, journal = stamped(changed[0], state, unique=os.urandom(4).hex()), changed[1]
+            records = with_facts(journal.records, before=state, after=successor)
+            left = NO_HEAD if state.audit.has_begun or not state.revision else self._left_of_chain()
+            records, head = self._chain.extend(records, after=state, left=left)
+            successor = replace(successor, audit=journal.dropped_from(head))
             if len(encode_state(successor)) + _to_come(successor, spare_bytes) > CAPACITY_BYTES - spare_bytes:
                 raise InvalidValueError(
                     "window", "there are too many windows; those that are over go after MAINTENANCE_CLEANUP_INTERVAL"
                 )
             try:
-                self._store.commit(
-                    successor, expected_revision=state.revision, audit=journal.records, events=journal.events
-                )
+                self._store.commit(successor, expected_revision=state.revision, audit=records, events=journal.events)
             except RevisionConflictError:
                 continue  # judged anew on what the other made of it, which may raise a conflict that says so
             if journal.events and self.told_after is None:
@@ -88,6 +100,15 @@ class Committer:
             self.publish(successor)
             return successor
         raise StoreUnreachableError(f"store {self._store.url} changes too fast to be written to")
+
+    def _left_of_chain(self) -> AuditHead:
+        """Return where the chain stands by the newest records, for a state that does not say it."""
+        try:
+            newest = self._store.audit(limit=_NEWEST)
+        except StoreCorruptError:  # the trail is verified by who asks; a command is carried out all the same
+            return NO_HEAD
+        last = next((record for record in reversed(newest) if record.hash), None)
+        return NO_HEAD if last is None else AuditHead(last.number, last.hash)
 
     def publish(self, state: MaintenanceState) -> None:
         """Show the state to the processes of this machine; without a board they find it within a second."""

@@ -266,7 +266,7 @@ def _recovered(
     def change(state: MaintenanceState, now: datetime, journal: Journal) -> MaintenanceState:
         is_ok = all(check.is_ok for check in checks)
         action = "emergency.recovered" if ends else "emergency.not_recovered"
-        journal.note(action, window_id=window.id, detail=describe_checks(checks))
+        journal.note(action, window_id=window.id, detail=describe_checks(checks), result="done" if ends else "refused")
         if not ends:
             return replace(state)  # the very state would mean that there is nothing to write
         how = "by its checklist" if is_ok else "by force, against its checklist"

@@ -61,7 +61,7 @@ class HookRunner:
             if found is None or hook in found.hooks_run:
                 return None
             journal = Journal(current, at=now, actor=actor, source="agent")
-            journal.note(f"hook.{hook}", window_id=window.id, detail=_describe(results))
+            journal.note(f"hook.{hook}", window_id=window.id, detail=_describe(results), result=result_of(results))
             return with_windows(current, [replace(found, hooks_run=found.hooks_run | {hook})]), journal
 
         return self._commit(mark)
@@ -75,6 +75,11 @@ def due_hook(state: MaintenanceState, now: datetime) -> tuple[MaintenanceWindow,
         if window.is_over(now) and ON_ACTIVATE in window.hooks_run and ON_DEACTIVATE not in window.hooks_run:
             return window, ON_DEACTIVATE
     return None
+
+
+def result_of(results: Sequence[HookResult]) -> str:
+    """Return what the audit trail says came of a hook."""
+    return "done" if all(result.ok for result in results) else "failed"
 
 
 def _describe(results: Sequence[HookResult]) -> str:

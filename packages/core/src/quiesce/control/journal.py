@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from ..model import AuditRecord, EventKind, MaintenanceEvent, MaintenanceState, MaintenanceWindow, Schedule
+from ..model import AuditHead, AuditRecord, EventKind, MaintenanceEvent, MaintenanceState, MaintenanceWindow, Schedule
 
 
 class Journal:
@@ -13,18 +14,28 @@ class Journal:
     Attributes:
         records: for the audit trail.
         events: each of them is in the audit trail too.
+        dropped: the last record of the trail that is dropped from its old end with this commit, if one is.
     """
 
     def __init__(self, state: MaintenanceState, *, at: datetime, actor: str, source: str) -> None:
         self.records: list[AuditRecord] = []
         self.events: list[MaintenanceEvent] = []
+        self.dropped: AuditRecord | None = None
         self._revision = state.revision + 1
         self._at = at
         self._actor = actor
         self._source = source
 
-    def note(self, action: str, *, window_id: str | None = None, detail: str = "", at: datetime | None = None) -> None:
-        """Write an audit record that is no event."""
+    def note(
+        self,
+        action: str,
+        *,
+        window_id: str | None = None,
+        detail: str = "",
+        at: datetime | None = None,
+        result: str = "done",
+    ) -> None:
+        """Write an audit record that is no event; its result may be ``failed`` or ``refused`` instead."""
         self.records.append(
             AuditRecord(
                 at=at or self._at,
@@ -34,8 +45,15 @@ class Journal:
                 revision=self._revision,
                 window_id=window_id,
                 detail=detail,
+                result=result,
             )
         )
+
+    def dropped_from(self, head: AuditHead) -> AuditHead:
+        """Return the anchors with what is dropped."""
+        if self.dropped is None:
+            return head
+        return replace(head, dropped_number=self.dropped.number, dropped_hash=self.dropped.hash)
 
     def tell(
         self,

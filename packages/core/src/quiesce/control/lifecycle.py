@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
-from ..model import EventKind, InvalidValueError, MaintenanceState, QuiesceError, effective
+from ..model import CountKey, EventKind, InvalidValueError, MaintenanceState, QuiesceError, effective
+from .audit_facts import describe_counts
 from .commands import without_expired_passes, without_windows
 from .committing import Commit
 from .hooks import HookRunner, due_hook
@@ -38,6 +39,7 @@ class Lifecycle:
         keep_ended: how long windows that are over stay in the state.
         is_quiet: whether the system is quiet now; asked while a window waits to be told so.
         renewals: how often each lease was renewed.
+        counts: what became of requests, for the audit trail.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Lifecycle:
         keep_ended: timedelta,
         is_quiet: Callable[[], bool] = lambda: False,
         renewals: Callable[[], Mapping[str, int]] = dict,
+        counts: Callable[[], Mapping[CountKey, int]] = dict,
     ) -> None:
         self._commit = commit
         self._clock = clock
         self._keep_ended = keep_ended
         self._is_quiet = is_quiet
         self._renewals = renewals
+        self._counts = counts
         self._hooks = HookRunner(plugins=plugins, commit=commit, clock=clock, timeout=hook_timeout)
         self._leases = LeaseWatch()
         self._unreadable: frozenset[str] = frozenset()
@@ -130,8 +134,9 @@ class Lifecycle:
             if not ids and left is current and not self._is_refill_due(current, now):
                 return None
             journal = Journal(current, at=now, actor=actor, source="agent")
+            counts = self._counts() if ids else {}
             for id_ in ids:
-                journal.note("window.forgotten", window_id=id_)
+                journal.note("window.forgotten", window_id=id_, detail=describe_counts(counts, window_id=id_))
             filled = self._refilled(without_windows(left, ids), now)
             is_changed = ids or left is not current or filled.schedules != current.schedules
             return (filled, journal) if is_changed else None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..gate import Gate, Guard, MaintenanceOperationClassifier
     from ..gate.listening import Listener
     from ..plugins import PluginManager
+    from .audit import AuditDesk
     from .notifications import NotificationDesk
     from .operators import OperatorDesk
     from .passes import PassDesk
@@ -172,6 +173,13 @@ class ServiceParts:
         from .operators import OperatorDesk  # noqa: PLC0415 - for the few processes that enrol them
 
         return OperatorDesk(self._runtime, writer=self._writer)
+
+    @property
+    def audit(self) -> AuditDesk:
+        """The audit trail."""
+        from .audit import AuditDesk  # noqa: PLC0415 - for the few processes that look at it
+
+        return AuditDesk(self._runtime, writer=self._writer)
 
     @property
     def second_proof(self) -> SecondProof:

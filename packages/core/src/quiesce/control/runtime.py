@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..gate import Board
-from ..model import BUILTIN_OPERATIONS, BoardError, ConflictError, OperationType, SettingsError
+from ..model import BUILTIN_OPERATIONS, AuditChain, BoardError, ConflictError, OperationType, SettingsError
 from ..settings import Settings
 from ..stores import Store, open_store
 from .committing import Committer
@@ -54,7 +54,9 @@ class Runtime:
         self.store = store or open_store(
             settings.store_url, service_name=settings.service_name, plugins=_LatePlugins(self)
         )
-        self.committer = Committer(store=self.store, clock=clock, board=self.board)
+        self.chain = AuditChain(settings.secret_keys)
+        """What chains the audit records."""
+        self.committer = Committer(store=self.store, clock=clock, board=self.board, chain=self.chain)
 
     @property
     def plugins(self) -> PluginManager:

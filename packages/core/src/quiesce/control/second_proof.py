@@ -71,9 +71,11 @@ class SecondProof:
             if away:
                 journal.note("proof.silence_over", detail=f"{away} tries were turned away in it")
             if wrong:
-                journal.note("proof.wrong", detail=f"a wrong {kind}, number {wrong} of {MOST_TRIES} in a row")
+                journal.note(
+                    "proof.wrong", detail=f"a wrong {kind}, number {wrong} of {MOST_TRIES} in a row", result="refused"
+                )
             if wrong >= MOST_TRIES:
-                journal.note("proof.silenced", detail=f"for {SILENCE_SECONDS / 60:g} minutes")
+                journal.note("proof.silenced", detail=f"for {SILENCE_SECONDS / 60:g} minutes", result="refused")
             return replace(state)
 
         self._writer.commit(change, actor=actor[:200], source=source)

@@ -136,7 +136,8 @@ class SessionUpkeep:
 
         def note(state: MaintenanceState) -> tuple[MaintenanceState, Journal]:
             journal = Journal(state, at=self._clock.now(), actor=actor, source="agent")
-            journal.note(f"hook.{HOOK}", window_id=invalidation.window_id, detail=detail)
+            came_to = "done" if result.ok else "failed"
+            journal.note(f"hook.{HOOK}", window_id=invalidation.window_id, detail=detail, result=came_to)
             return replace(state, revision=state.revision + 1), journal
 
         self._commit(note)

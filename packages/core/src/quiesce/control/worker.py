@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..gate import Agent, Board, Gate, Policy
 from ..model import EffectiveMaintenance
+from .audit_upkeep import AuditUpkeep
 from .emergency_logging import EmergencyLogging
 from .emergency_steps import EmergencySteps
 from .job_queues import JobQueues
@@ -46,6 +47,7 @@ class Worker:
             framework=framework,
             test_log_level=logging.getLevelNamesMapping()[settings.test_mode_logging_level],
             gone_after=settings.worker_gone_after.total_seconds(),
+            chain=runtime.chain,
         )
         self._lifecycle = Lifecycle(
             plugins=runtime.plugins,
@@ -55,6 +57,7 @@ class Worker:
             keep_ended=settings.cleanup_interval,
             is_quiet=lambda: prove(runtime, expected_workers=1).quiesced,
             renewals=runtime.store.lease_renewals,
+            counts=runtime.store.counts,
         )
         self._sessions = SessionUpkeep(
             plugins=runtime.plugins,
@@ -80,6 +83,7 @@ class Worker:
             hook_timeout_seconds=settings.hook_timeout.total_seconds(),
             is_enabled=settings.notifications_enabled,
         )
+        self._audit = AuditUpkeep(runtime)
         self._logging = EmergencyLogging()
         if settings.enabled:
             self.agent.on_apply = self._logging.hear
@@ -91,6 +95,7 @@ class Worker:
         """Let what runs come to its end, and take this process off the list of workers."""
         self._lifecycle.stop()
         self._sessions.stop()
+        self._audit.stop()
         self._job_queues.stop()
         self._emergency.stop()
         self._outbox.stop()
@@ -117,3 +122,4 @@ class Worker:
             state, actor = self.gate.snapshot.state, f"worker:{registered.id}"
             self._lifecycle.step(state, actor=actor)
             self._sessions.step(state, actor=actor)
+            self._audit.step(actor=actor)

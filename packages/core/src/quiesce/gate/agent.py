@@ -13,8 +13,10 @@ from dataclasses import replace
 
 from ..clock import Clock
 from ..model import Acknowledgement, EffectiveMaintenance, Heartbeat, StoreError, UnknownWorkerError, WorkerInfo
+from ..model.audit_chain import AuditChain
 from ..stores.base import Change, Store
 from . import pulse
+from .acknowledging import gist
 from .board_keeping import BoardKeeper
 from .gate import Gate
 from .listening import Listeners
@@ -41,6 +43,7 @@ class Agent:
         framework: str,
         test_log_level: int = logging.DEBUG,
         gone_after: float = 300.0,
+        chain: AuditChain | None = None,
     ) -> None:
         self.on_lead: Callable[[], None] | None = None
         """Called once a heartbeat in the one worker that leads; must return at once."""
@@ -55,6 +58,7 @@ class Agent:
         self._store = store
         self._gate = gate
         self._clock = clock
+        self._chain = chain
         self.framework = framework
         """What this process runs, as it will be registered."""
         self._test_log_level = test_log_level
@@ -227,7 +231,7 @@ class Agent:
         known = self._gate.renew().state
         state = self._store.load()
         if not state.contains(known):
-            state = reseed(self._store, known, actor=f"worker:{self._me.id}", clock=self._clock)
+            state = reseed(self._store, known, actor=f"worker:{self._me.id}", clock=self._clock, chain=self._chain)
         self._board.publish(state)
         self._gate.adopt(state)
 
@@ -240,7 +244,7 @@ class Agent:
         return not (written is None or written.in_flight or gate.snapshot is not self._looked_at or gate.has_news)
 
     def _differs(self, acknowledgement: Acknowledgement) -> bool:
-        return self._written is None or _gist(self._written) != _gist(acknowledgement)
+        return self._written is None or gist(self._written) != gist(acknowledgement)
 
     def _report(
         self, acknowledgement: Acknowledgement, *, lease_seconds: float, asks_for_silent: bool = False
@@ -282,11 +286,6 @@ class Agent:
             logger.error("store %s: %s; going on with the last known state", self._store.url, exc)
         self._beat_at = self._clock.monotonic() + pulse.RETRY_SECONDS
         self._gate.extend_lease(seconds=pulse.STALE_SECONDS, is_stale=True)
-
-
-def _gist(acknowledgement: Acknowledgement) -> tuple[object, ...]:
-    """Return what an operator waits for."""
-    return acknowledgement.revision, acknowledgement.windows, acknowledgement.in_flight, acknowledgement.jobs
 
 
 _agents: weakref.WeakSet[Agent] = weakref.WeakSet()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 
 from ..clock import Clock
 from ..model import (
+    AuditChain,
     AuditRecord,
     EventKind,
     MaintenanceEvent,
@@ -22,8 +24,12 @@ _TRIES = 10
 logger = logging.getLogger("quiesce")
 
 
-def reseed(store: Store, known: MaintenanceState, *, actor: str, clock: Clock) -> MaintenanceState:
+def reseed(
+    store: Store, known: MaintenanceState, *, actor: str, clock: Clock, chain: AuditChain | None = None
+) -> MaintenanceState:
     """Put the known state back into a store that does not contain it; return what the store holds then.
+
+    The chain of audit records begins anew, behind what the store still has of it, and says so.
 
     A commit that somebody made on the store after its loss is kept: the two are merged.
 
@@ -38,13 +44,22 @@ def reseed(store: Store, known: MaintenanceState, *, actor: str, clock: Clock) -
         now = clock.now()
         detail = f"the store was at revision {stored.revision} and did not contain revision {known.revision}"
         record = AuditRecord(
-            at=now, actor=actor, source="agent", action="store.reseeded", revision=state.revision, detail=detail
+            at=now,
+            actor=actor,
+            source="agent",
+            action="store.reseeded",
+            revision=state.revision,
+            detail=detail,
+            result="done",
+            origin=os.uname().nodename,
         )
+        records, head = (chain or AuditChain()).extend([record], after=stored, lost=known.audit)
+        state = replace(state, audit=head)
         event = MaintenanceEvent(
             kind=EventKind.STORE_RESEEDED, at=now, revision=state.revision, number=0, actor=actor, detail=detail
         )
         try:
-            store.commit(state, expected_revision=stored.revision, audit=[record], events=[event])
+            store.commit(state, expected_revision=stored.revision, audit=records, events=[event])
         except RevisionConflictError:
             continue
         logger.error("store %s had lost revision %d and was re-seeded", store.url, known.revision)

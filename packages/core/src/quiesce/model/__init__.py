@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .audit_chain import AuditChain, ChainLink, is_keyed
+from .audit_head import GENESIS, NO_HEAD, AuditHead
 from .decisions import Decision, Outcome
 from .emergency import CheckKind, EmergencyProgress, EmergencyRecovery, EmergencyStep, RecoveryCheck, StepStatus
 from .errors import (
@@ -63,16 +65,21 @@ from .workers import Acknowledgement, Heartbeat, QuiescenceReport, RequestInFlig
 
 __all__ = [
     "BUILTIN_OPERATIONS",
+    "GENESIS",
     "MOST_COMMITS",
+    "NO_HEAD",
     "WEBSOCKET",
     "Acknowledgement",
     "ActiveSession",
     "AmbiguousWindowError",
     "Audience",
+    "AuditChain",
+    "AuditHead",
     "AuditRecord",
     "BoardError",
     "BypassPass",
     "CallerKind",
+    "ChainLink",
     "CheckKind",
     "ConflictError",
     "CountKey",
@@ -152,6 +159,7 @@ __all__ = [
     "WorkerInfo",
     "WorkerReport",
     "effective",
+    "is_keyed",
     "merged",
     "stamped",
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from .audit_head import NO_HEAD, AuditHead
 from .decisions import Outcome
 from .errors import StoreCorruptError
 from .events import EventKind, MaintenanceEvent
@@ -45,6 +46,8 @@ def encode_state(state: MaintenanceState) -> bytes:
         members["sessions"] = epoch_members(state.sessions)
     if state.passes:
         members["passes"] = passes_members(state.passes)
+    if state.audit.has_begun:
+        members["audit"] = {name: getattr(state.audit, name) for name in _HEAD_FIELDS}
     data = _dump(members)
     _encoded = state, data
     return data
@@ -73,6 +76,7 @@ def decode_state(data: bytes | str) -> MaintenanceState:
             tuple(map(_to_commit, raw["commits"])),
             epoch_of(raw["sessions"]) if "sessions" in raw else FIRST_EPOCH,
             passes=passes_of(raw.get("passes", ())),
+            audit=_to_head(raw["audit"]) if "audit" in raw else NO_HEAD,
         )
 
     state = _decode("state", data, build)
@@ -133,17 +137,31 @@ def decode_acknowledgement(data: bytes | str) -> Acknowledgement:
 
 
 def encode_audit(record: AuditRecord) -> bytes:
-    """Return the audit record as compact UTF-8 JSON."""
-    return _dump({name: getattr(record, name) for name in _AUDIT_FIELDS} | {"at": time_text(record.at)})
+    """Return the audit record as compact UTF-8 JSON; its number, if it has one, comes first."""
+    members = {"number": record.number} if record.number else {}
+    members |= {name: getattr(record, name) for name in _AUDIT_FIELDS} | {"at": time_text(record.at)}
+    return _dump(members | {name: value for name in _CHAIN_FIELDS if (value := getattr(record, name))})
 
 
 def decode_audit(data: bytes | str) -> AuditRecord:
-    """Return the audit record that ``encode_audit`` wrote; raises ``StoreCorruptError``."""
+    """Return the audit record that ``encode_audit`` wrote; raises ``StoreCorruptError``.
+
+    One that is in the chain and is not to the byte as it was written loses its hash, and with it its place there.
+    """
 
     def build(raw: Any) -> AuditRecord:
-        return AuditRecord(**{name: raw[name] for name in _AUDIT_FIELDS}, at=time_of(raw["at"]))
+        facts = {name: raw[name] for name in _AUDIT_FIELDS} | {name: raw[name] for name in _CHAIN_FIELDS if name in raw}
+        if not all(isinstance(raw.get(name, ""), str) for name in _CHAIN_FIELDS):
+            raise TypeError("what belongs to the chain is no text")
+        number = _to_revision(raw.get("number", 0))
+        return AuditRecord(**facts, at=time_of(raw["at"]), number=number)
 
-    return _decode("audit record", data, build)
+    record = _decode("audit record", data, build)
+    if not record.hash or encode_audit(record) == (
+        data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    ):
+        return record
+    return replace(record, hash="")
 
 
 def encode_event(event: MaintenanceEvent) -> bytes:
@@ -183,6 +201,8 @@ _LAST_REVISION = 2**63 - 1
 _WORKER_FIELDS = ("id", "host", "pid", "machine", "process_started", "framework")
 _EVENT_FIELDS = ("kind", "revision", "number", "window_id", "mode", "reason", "actor", "detail")
 _AUDIT_FIELDS = ("actor", "source", "action", "revision", "window_id", "detail")
+_CHAIN_FIELDS = ("result", "origin", "before", "after", "begins", "hash")
+_HEAD_FIELDS = ("number", "hash", "dropped_number", "dropped_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +227,12 @@ def _to_revision(raw: Any) -> int:
     if type(raw) is not int or not 0 <= raw <= _LAST_REVISION:
         raise ValueError(f"{raw!r:.40} is no revision")
     return raw
+
+
+def _to_head(raw: Any) -> AuditHead:
+    if not isinstance(raw["hash"], str) or not isinstance(raw["dropped_hash"], str):
+        raise TypeError("a hash is no text")
+    return AuditHead(_to_revision(raw["number"]), raw["hash"], _to_revision(raw["dropped_number"]), raw["dropped_hash"])
 
 
 @functools.lru_cache(maxsize=2 * MOST_COMMITS)

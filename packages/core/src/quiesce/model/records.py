@@ -21,6 +21,15 @@ class AuditRecord:
         revision: the revision that the commit made.
         window_id: the window it was about, if one.
         detail: the facts, as a short text.
+        result: what came of it: ``done``, ``failed`` or ``refused``; empty: written before results were.
+        origin: the machine whose process wrote it.
+        before: what it changed of a window, schedule or the sessions, as it was (JSON); empty: nothing was there, or
+            nothing changed, or the record before this one of the same commit says it.
+        after: the same as it is now; empty: nothing is there any more, or as with ``before``.
+        number: its place in the chain, from 1; 0: it is in none.
+        begins: why the chain begins anew with it, and what was known of the chain before; empty: it goes on.
+        hash: of the record and of the hash of the one before it, as ``sha256:HEX`` or ``hmac-sha256:KEY:HEX`` with the
+            name of the key; empty: it is in no chain.
     """
 
     at: datetime
@@ -30,6 +39,13 @@ class AuditRecord:
     revision: int
     window_id: str | None = None
     detail: str = ""
+    result: str = ""
+    origin: str = ""
+    before: str = ""
+    after: str = ""
+    number: int = 0
+    begins: str = ""
+    hash: str = ""
 
 
 class CallerKind(StrEnum):

@@ -129,6 +129,16 @@ class Store(Protocol):
         Records that are written meanwhile may or may not be among them. Each step may raise what any method does.
         """
 
+    def audit_trail(self) -> Iterator[AuditRecord]:
+        """Yield every record, the oldest first; as ``audit_of``."""
+
+    def drop_audit(self, *, through: int) -> int:
+        """Drop records from the old end, up to and with the one of this number; return how many.
+
+        Those without a number that stand before the first that stays go too. A commit has noted that they go; called
+        again it does what is left to do.
+        """
+
     def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
         """Return the oldest events after the one of this id, in the order of what happened; from the first if empty."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ..model import InvalidValueError, MaintenanceEvent, MaintenanceState
+from ..model import AuditRecord, InvalidValueError, MaintenanceEvent, MaintenanceState
 
 AUDIT_PAGE = 1_000
 """How many records of the audit trail are read at once."""
@@ -28,6 +29,11 @@ def follows(state: MaintenanceState, stored_id: str) -> bool:
 def names_window(window_id: str) -> bytes:
     """Return what the bytes of every audit record about this window hold, and almost no other's."""
     return b'"window_id":' + json.dumps(window_id, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def droppable(records: Iterable[AuditRecord], *, through: int) -> int:
+    """Return how many records at the old end go when all up to this number are dropped."""
+    return sum(1 for _ in itertools.takewhile(lambda record: record.number <= through, records))
 
 
 def events_after(event_id: str) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from ..model import (
     WorkerReport,
 )
 from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
-from .commits import AUDIT_PAGE, check_commit, events_after, follows
+from .commits import AUDIT_PAGE, check_commit, droppable, events_after, follows
 from .doorbell import Doorbell
 from .memory_items import MemoryItems
 
@@ -158,14 +158,21 @@ class MemoryStore:
 
     def audit_of(self, window_id: str) -> Iterator[AuditRecord]:
         """Yield every record about this window, the oldest first."""
+        return (record for record in self.audit_trail() if record.window_id == window_id)
+
+    def audit_trail(self) -> Iterator[AuditRecord]:
+        """Yield every record, the oldest first."""
         start = 0
-        while True:
-            with self._open():
-                part = self._audit[start : start + AUDIT_PAGE]
-            yield from (record for record in part if record.window_id == window_id)
-            if len(part) < AUDIT_PAGE:
-                return
+        while part := self._page(start):
+            yield from part
             start += len(part)
+
+    def drop_audit(self, *, through: int) -> int:
+        """Drop records from the old end."""
+        with self._open():
+            count = droppable(self._audit, through=through)
+            del self._audit[:count]
+            return count
 
     def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
         """Return the oldest events after the one of this id."""
@@ -211,6 +218,10 @@ class MemoryStore:
         """End the store."""
         self._is_closed = True
         self.wake()
+
+    def _page(self, start: int) -> list[AuditRecord]:
+        with self._open():
+            return self._audit[start : start + AUDIT_PAGE]
 
     def _lead(self, worker_id: str, *, until: float, now: float) -> bool:
         if self._leader != worker_id and now < self._leads_until:

@@ -188,6 +188,20 @@ class RedisStore:
             found = (decode_audit(body) for body in part if needle in body)
             yield from (record for record in found if record.window_id == window_id)
 
+    def audit_trail(self) -> Iterator[AuditRecord]:
+        """Yield every record, the oldest first."""
+        start = 0
+        while part := self._ready().command("LRANGE", "audit", start, start + AUDIT_PAGE - 1):
+            start += len(part)
+            yield from map(decode_audit, part)
+
+    def drop_audit(self, *, through: int) -> int:
+        """Drop records from the old end, a bounded number in each script."""
+        total = 0
+        while count := number(self._ready().run(scripts.DROP_AUDIT, through, AUDIT_PAGE)):
+            total += count
+        return total
+
     def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
         """Return the oldest events after the one of this id."""
         position = events_after(after)

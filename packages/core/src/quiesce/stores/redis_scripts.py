@@ -78,6 +78,22 @@ return {1, revision}
 """ARGV: expected revision, revision, body, token, channel, ids of its commits, number of records, events to keep,
 records…, events… → {1 or 0, revision}. The announcement is the state itself, so that nobody has to ask for it."""
 
+DROP_AUDIT = Script(
+    """local audit = KEYS[1]
+local through, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+local count = 0
+for place, body in ipairs(redis.call('LRANGE', audit, 0, most - 1)) do
+  local found = tonumber(string.match(body, '^{"number":(%d+),') or '0')
+  if found > through then break end
+  count = place
+end
+if count > 0 then redis.call('LTRIM', audit, count, -1) end
+return count
+""",
+    keys=("audit",),
+)
+"""ARGV: number up to which, how many at most → how many were dropped. Sent twice it drops nothing more."""
+
 REGISTER = Script(
     _PROLOGUE
     + _STARTED

@@ -23,7 +23,6 @@ from ..model import (
 )
 from ..model.codec import (
     decode_acknowledgement,
-    decode_audit,
     decode_count_key,
     decode_event,
     decode_state,
@@ -37,8 +36,9 @@ from ..model.codec import (
 )
 from . import clock
 from .base import MOST_EVENTS, MOST_SILENT, SILENT_SECONDS, Change
-from .commits import AUDIT_PAGE, check_commit, events_after, follows, names_window
+from .commits import check_commit, events_after, follows
 from .doorbell import Doorbell
+from .sqlite_audit import SqliteAudit
 from .sqlite_database import Database
 from .sqlite_files import check_location
 from .sqlite_items import SqliteItems
@@ -62,6 +62,7 @@ class SqliteStore:
         check_location(self._path)
         self._service = service_name
         self._database = Database(self._path, service=service_name)
+        self._audit = SqliteAudit(self._database, service=service_name)
         self._items = SqliteItems(self._database, service=service_name)
         self._bell = Doorbell()
 
@@ -202,21 +203,19 @@ class SqliteStore:
 
     def audit(self, *, limit: int = 100) -> tuple[AuditRecord, ...]:
         """Return the newest records, oldest of them first."""
-        query = "SELECT body FROM audit WHERE service = ? ORDER BY number DESC LIMIT ?"
-        with self._database.reading() as connection:
-            rows = connection.execute(query, (self._service, max(limit, 0))).fetchall()
-        return tuple(decode_audit(body) for (body,) in reversed(rows))
+        return self._audit.newest(limit)
 
     def audit_of(self, window_id: str) -> Iterator[AuditRecord]:
         """Yield every record about this window, the oldest first."""
-        query = "SELECT number, iif(instr(body, ?), body, NULL) FROM audit WHERE service = ? AND number > ?"
-        rows: list[Any] = [(0, None)]
-        while rows:
-            with self._database.reading() as connection:
-                asked = (names_window(window_id), self._service, rows[-1][0], AUDIT_PAGE)
-                rows = connection.execute(f"{query} ORDER BY number LIMIT ?", asked).fetchall()
-            found = (decode_audit(body) for _, body in rows if body is not None)
-            yield from (record for record in found if record.window_id == window_id)
+        return self._audit.of(window_id)
+
+    def audit_trail(self) -> Iterator[AuditRecord]:
+        """Yield every record, the oldest first."""
+        return self._audit.all()
+
+    def drop_audit(self, *, through: int) -> int:
+        """Drop records from the old end."""
+        return self._audit.drop(through=through)
 
     def events(self, *, after: str = "", limit: int = 100) -> tuple[MaintenanceEvent, ...]:
         """Return the oldest events after the one of this id."""

@@ -122,6 +122,22 @@ class EndpointContract(AdapterBase):
         assert text.body.startswith(f"# Emergency window {window.id}\n".encode())
         assert (document.status, json.loads(document.body)["window_id"]) == (200, window.id)
 
+    def test_the_audit_trail_is_read_and_verified(self, service: EnhancedMaintenanceModeService) -> None:
+        """An auditor has no shell on the machine."""
+        client = self.client(service=service)
+        service.enable(reason="upgrade", actor="ops")
+        assert command(client, "disable", with_token() | {"Content-Type": "application/json"}).status == 200
+        path = "/api/maintenance/audit"
+
+        assert (client.request("GET", path).status, client.request("GET", f"{path}/verify").status) == (401, 401)
+        page = json.loads(client.request("GET", f"{path}?after=0&limit=1", headers=with_token()).body)
+        report = json.loads(client.request("GET", f"{path}/verify", headers=with_token()).body)
+
+        assert [(each["number"], each["actor"]) for each in page["records"]] == [(1, "ops")]
+        (ended,) = (record for record in service.audit.records() if record.action == "window.ended")
+        assert ended.source.startswith("http ")
+        assert (report["verdict"], report["records"]) == ("intact", service.store.load().audit.number)
+
     def test_a_second_proof_may_stand_in_a_header(self, service: EnhancedMaintenanceModeService) -> None:
         """Of somebody who is signed in, an emergency asks for more than the session; five wrong ones bring silence."""
         client = self.client(service=service, identify=Users("ann").identify)

@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import replace
+from typing import Any
 
-from ..model import InvalidValueError, MaintenanceState, RevisionConflictError, stamped
+from ..model import AuditHead, InvalidValueError, MaintenanceState, RevisionConflictError, stamped
 from ..stores.base import Store
 from .store_samples import HOSTILE, Reopen, a_pass, a_record, a_schedule, a_window, an_event, beat, commit, expects
 
@@ -156,6 +157,33 @@ class CommitContract:
             assert len(list(other.audit_of(named))) == 400
             assert list(other.audit_of("w3")) == []
             assert list(other.audit_of("\ud800")) == []
+
+    def test_the_whole_trail_is_read_and_its_old_end_dropped(self, store: Store, reopen: Reopen) -> None:
+        """What is verified must be all there is, and what is kept for years must be able to go."""
+        outside = [a_record(1, "outside")] * 1_200
+        chained = [replace(a_record(1), number=number, hash=f"sha256:{number}") for number in range(1, 1_301)]
+        store.commit(MaintenanceState(1), expected_revision=0, audit=[*outside, *chained[:600]])
+        store.commit(MaintenanceState(2), expected_revision=1, audit=chained[600:])
+
+        with contextlib.closing(reopen()) as other:
+            assert list(other.audit_trail()) == [*outside, *chained]
+            assert other.drop_audit(through=1_290) == 1_200 + 1_290
+            assert other.drop_audit(through=1_290) == 0
+            assert list(store.audit_trail()) == chained[1_290:]
+            assert store.load() == MaintenanceState(2)
+
+    def test_a_record_comes_back_to_the_last_field(self, store: Store, reopen: Reopen) -> None:
+        """Its hash is over all of them."""
+        facts: dict[str, Any] = {
+            name: f"{name} {HOSTILE[:50]}" for name in ("result", "origin", "before", "after", "begins", "hash")
+        }
+        record = replace(a_record(1, HOSTILE), number=7, window_id=None, **facts)
+        state = replace(MaintenanceState(1), audit=AuditHead(7, "sha256:ab", 6, "sha256:cd"))
+        store.commit(state, expected_revision=0, audit=[record])
+
+        with contextlib.closing(reopen()) as other:
+            assert list(other.audit_trail()) == [record]
+            assert other.load() == state
 
     def test_events_come_with_their_commit_and_in_order(self, store: Store, reopen: Reopen) -> None:
         """Who delivers notices must find each once, in the order in which it happened."""

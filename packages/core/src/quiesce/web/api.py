@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..control import EnhancedMaintenanceModeService
 from ..model import ConflictError, InvalidValueError, NoSuchWindowError, NotRecoveredError, StoreError
+from .audit_endpoints import AuditEndpoints
 from .command_endpoints import CommandEndpoints
 from .emergency_documents import checks_document
 from .emergency_endpoints import EmergencyEndpoints
@@ -41,6 +42,7 @@ class MaintenanceStatusAPI:
             NotificationEndpoints(service),
             EmergencyEndpoints(service),
             ReportEndpoints(service),
+            AuditEndpoints(service),
         )
         self._table = RoutingTable(endpoint for room in rooms for endpoint in room.endpoints())
 
