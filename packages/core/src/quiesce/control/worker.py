@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..gate import Agent, Board, Gate, Policy
 from ..model import EffectiveMaintenance
+from .alerts import AlertWatch
 from .emergency_logging import EmergencyLogging
 from .emergency_steps import EmergencySteps
 from .job_queues import JobQueues
@@ -80,6 +81,7 @@ class Worker:
             hook_timeout_seconds=settings.hook_timeout.total_seconds(),
             is_enabled=settings.notifications_enabled,
         )
+        self._alerts = AlertWatch(runtime, outage=lambda: self.agent.last_outage)
         self._logging = EmergencyLogging()
         if settings.enabled:
             self.agent.on_apply = self._logging.hear
@@ -94,6 +96,7 @@ class Worker:
         self._job_queues.stop()
         self._emergency.stop()
         self._outbox.stop()
+        self._alerts.stop()
         self.agent.stop()
         self._logging.stop()
 
@@ -117,3 +120,4 @@ class Worker:
             state, actor = self.gate.snapshot.state, f"worker:{registered.id}"
             self._lifecycle.step(state, actor=actor)
             self._sessions.step(state, actor=actor)
+            self._alerts.step(state, actor=actor)

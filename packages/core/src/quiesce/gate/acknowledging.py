@@ -54,3 +54,8 @@ def count_in_flight(
         is_stale=is_stale,
         websockets=websockets,
     )
+
+
+def gist(acknowledgement: Acknowledgement) -> tuple[object, ...]:
+    """Return what an operator waits for."""
+    return acknowledgement.revision, acknowledgement.windows, acknowledgement.in_flight, acknowledgement.jobs

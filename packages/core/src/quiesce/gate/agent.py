@@ -15,6 +15,7 @@ from ..clock import Clock
 from ..model import Acknowledgement, EffectiveMaintenance, Heartbeat, StoreError, UnknownWorkerError, WorkerInfo
 from ..stores.base import Change, Store
 from . import pulse
+from .acknowledging import gist
 from .board_keeping import BoardKeeper
 from .gate import Gate
 from .listening import Listeners
@@ -83,6 +84,8 @@ class Agent:
         self._ask_for_silent_at = self._beat_at = -1.0
         self.leads_until = -1.0  # by the monotonic clock
         self._failed_at: float | None = None
+        self.last_outage = (float("-inf"), float("-inf"))
+        """When the store last did not answer: begin and end, by the monotonic clock."""
 
     def forget_parent(self) -> None:
         """Begin anew in a forked child: its parent's thread, locks and id are not its own."""
@@ -193,7 +196,7 @@ class Agent:
         self._gate.extend_lease(seconds=pulse.LEASE_SECONDS, is_stale=False)
         if self._failed_at is not None:
             logger.warning("store %s is back after %.1f s", self._store.url, now - self._failed_at)
-            self._failed_at = None
+            self.last_outage, self._failed_at = (self._failed_at, now), None
         return heartbeat.is_leader
 
     def _acknowledge(self) -> Acknowledgement:
@@ -240,7 +243,7 @@ class Agent:
         return not (written is None or written.in_flight or gate.snapshot is not self._looked_at or gate.has_news)
 
     def _differs(self, acknowledgement: Acknowledgement) -> bool:
-        return self._written is None or _gist(self._written) != _gist(acknowledgement)
+        return self._written is None or gist(self._written) != gist(acknowledgement)
 
     def _report(
         self, acknowledgement: Acknowledgement, *, lease_seconds: float, asks_for_silent: bool = False
@@ -282,11 +285,6 @@ class Agent:
             logger.error("store %s: %s; going on with the last known state", self._store.url, exc)
         self._beat_at = self._clock.monotonic() + pulse.RETRY_SECONDS
         self._gate.extend_lease(seconds=pulse.STALE_SECONDS, is_stale=True)
-
-
-def _gist(acknowledgement: Acknowledgement) -> tuple[object, ...]:
-    """Return what an operator waits for."""
-    return acknowledgement.revision, acknowledgement.windows, acknowledgement.in_flight, acknowledgement.jobs
 
 
 _agents: weakref.WeakSet[Agent] = weakref.WeakSet()

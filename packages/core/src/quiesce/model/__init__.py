@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alerts import Alert, AlertRule
 from .decisions import Decision, Outcome
 from .emergency import CheckKind, EmergencyProgress, EmergencyRecovery, EmergencyStep, RecoveryCheck, StepStatus
 from .errors import (
@@ -67,6 +68,8 @@ __all__ = [
     "WEBSOCKET",
     "Acknowledgement",
     "ActiveSession",
+    "Alert",
+    "AlertRule",
     "AmbiguousWindowError",
     "Audience",
     "AuditRecord",

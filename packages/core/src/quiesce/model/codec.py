@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from .alert_codec import alert_members, alert_of, alerts_of
 from .decisions import Outcome
 from .errors import StoreCorruptError
 from .events import EventKind, MaintenanceEvent
@@ -45,6 +46,8 @@ def encode_state(state: MaintenanceState) -> bytes:
         members["sessions"] = epoch_members(state.sessions)
     if state.passes:
         members["passes"] = passes_members(state.passes)
+    if state.alerts:
+        members["alerts"] = [alert_members(alert) for alert in state.alerts]
     data = _dump(members)
     _encoded = state, data
     return data
@@ -73,6 +76,7 @@ def decode_state(data: bytes | str) -> MaintenanceState:
             tuple(map(_to_commit, raw["commits"])),
             epoch_of(raw["sessions"]) if "sessions" in raw else FIRST_EPOCH,
             passes=passes_of(raw.get("passes", ())),
+            alerts=alerts_of(raw.get("alerts", ())),
         )
 
     state = _decode("state", data, build)
@@ -148,7 +152,8 @@ def decode_audit(data: bytes | str) -> AuditRecord:
 
 def encode_event(event: MaintenanceEvent) -> bytes:
     """Return the event as compact UTF-8 JSON."""
-    return _dump({name: getattr(event, name) for name in _EVENT_FIELDS} | {"at": time_text(event.at)})
+    members = {name: getattr(event, name) for name in _EVENT_FIELDS} | {"at": time_text(event.at)}
+    return _dump(members if event.alert is None else members | {"alert": alert_members(event.alert)})
 
 
 def decode_event(data: bytes | str) -> MaintenanceEvent:
@@ -156,7 +161,8 @@ def decode_event(data: bytes | str) -> MaintenanceEvent:
 
     def build(raw: Any) -> MaintenanceEvent:
         facts = {name: raw[name] for name in _EVENT_FIELDS} | {"kind": EventKind(raw["kind"])}
-        return MaintenanceEvent(**facts, at=time_of(raw["at"]))
+        alert = alert_of(raw["alert"]) if "alert" in raw else None
+        return MaintenanceEvent(**facts, at=time_of(raw["at"]), alert=alert)
 
     return _decode("event", data, build)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from .alerts import Alert
 from .modes import Mode
 from .operations import OperationType
 from .passes import BypassPass
@@ -32,6 +33,7 @@ class MaintenanceState:
         commits: ids of the commits that it contains, this one's last; the oldest are dropped. Empty: not known.
         sessions: up to where sessions are over.
         passes: the bypass passes that are out, revoked ones too, until they have expired.
+        alerts: those that are open.
     """
 
     revision: int = 0
@@ -40,6 +42,7 @@ class MaintenanceState:
     commits: tuple[str, ...] = ()
     sessions: SessionEpoch = FIRST_EPOCH
     passes: tuple[BypassPass, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
     @property
     def commit_id(self) -> str:
