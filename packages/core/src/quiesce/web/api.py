@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..control import EnhancedMaintenanceModeService
 from ..model import ConflictError, InvalidValueError, NoSuchWindowError, NotRecoveredError, StoreError
+from .alert_endpoints import AlertEndpoints
 from .command_endpoints import CommandEndpoints
 from .emergency_documents import checks_document
 from .emergency_endpoints import EmergencyEndpoints
@@ -36,6 +37,7 @@ class MaintenanceStatusAPI:
             SessionEndpoints(service),
             JobEndpoints(service),
             NotificationEndpoints(service),
+            AlertEndpoints(service),
             EmergencyEndpoints(service),
             ReportEndpoints(service),
         )
