@@ -26,6 +26,7 @@ COMMANDS = {
     "emergency": ["Security incident", "--yes"],
     "recover": ["--force"],
     "notifications list": [],
+    "alerts": [],
     "plugins": [],
 }
 OPERATIONS = frozenset({"in_flight", "refused", "bypassed", "would_block", "job_fates"})

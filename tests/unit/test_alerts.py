@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,12 +11,32 @@ from typing import Any
 
 import pytest
 
-from quiesce import Alert, AlertRule, Audience, DeliveryError, EventKind, MaintenanceEvent, Notice, hookimpl
+from quiesce import (
+    Alert,
+    AlertRule,
+    ApiRequest,
+    Audience,
+    DeliveryError,
+    EventKind,
+    MaintenanceEvent,
+    MaintenanceStatusAPI,
+    Notice,
+    hookimpl,
+)
+from quiesce.cli.program import program
 from quiesce.control.alerts import LOOK_SECONDS, AlertWatch
 from quiesce.control.outbox import Outbox
 from quiesce.control.outbox_rules import make_notice
 from quiesce.control.runtime import Runtime
-from quiesce.model import Acknowledgement, CountKey, Outcome, WorkerInfo, merged
+from quiesce.model import (
+    Acknowledgement,
+    CountKey,
+    MaintenanceState,
+    OperationRefusedError,
+    Outcome,
+    WorkerInfo,
+    merged,
+)
 from quiesce.model.codec import decode_event, decode_state, encode_event, encode_state
 from quiesce.plugins import PluginManager
 from quiesce.settings import Settings
@@ -35,9 +57,14 @@ ALERT = Alert(
 
 
 class Overtaken(MemoryStore):
-    """Lets somebody else commit before the next commit, as a second leader may."""
+    """Lets somebody else commit before the next commit, as a second leader may; counts how often it is loaded."""
 
     before: Callable[[], object] | None = None
+    asked = 0
+
+    def load(self) -> MaintenanceState:
+        self.asked += 1
+        return super().load()
 
     def commit(self, *args: Any, **named: Any) -> None:
         act, self.before = self.before, None
@@ -63,7 +90,7 @@ class Notifier:
 class Cluster:
     """Workers on one store: one of them serves, and others may lead."""
 
-    def __init__(self, store: MemoryStore, clock: FakeClock, **plugins: object) -> None:
+    def __init__(self, store: Overtaken, clock: FakeClock, **plugins: object) -> None:
         self.store, self.clock = store, clock
         self.plugins = PluginManager()
         for name, plugin in plugins.items():
@@ -348,9 +375,14 @@ def test_alert_about_a_stuck_notifier_is_told_by_another(
     ids=["nobody is set up", "one is set up", "switched off"],
 )
 def test_notifier_that_tells_nobody_opens_an_alert(
-    mail: BaseException, chat: BaseException | None, names: list[str], *, store: Overtaken, clock: FakeClock,
+    mail: BaseException,
+    chat: BaseException | None,
+    names: list[str],
+    *,
+    store: Overtaken,
+    clock: FakeClock,
     make_service: MakeService,
-) -> None:  # fmt: skip
+) -> None:
     """One that was never set up is no fault beside one that is; that nobody is told at all is one."""
     cluster = Cluster(store, clock, mail=Notifier(mail), chat=Notifier(chat))
     service = make_service(store=store, plugins=cluster.plugins)
@@ -418,13 +450,13 @@ def test_idle_cluster_without_notifiers_is_not_looked_at(cluster: Cluster) -> No
     """Nothing is asked of the store for what nobody needs."""
     watch = cluster.watch()
     cluster.clock.advance(1000)
-    asked: list[str] = []
-    cluster.store.load = lambda: asked.append("load")  # type: ignore[method-assign, assignment, func-returns-value]
+    state = cluster.store.load()
+    cluster.store.asked = 0
 
-    watch.step(replace(MemoryStore().load()), actor="worker:w")
+    watch.step(state, actor="worker:w")
     watch.stop()
 
-    assert asked == []
+    assert cluster.store.asked == 0
 
 
 def test_step_looks_on_a_thread_of_its_own(cluster: Cluster, open_window: Any) -> None:
@@ -441,6 +473,38 @@ def test_step_looks_on_a_thread_of_its_own(cluster: Cluster, open_window: Any) -
     watch.step(cluster.store.load(), actor="worker:w")
 
     assert cluster.told == [("alert_opened", "block_rate")]
+
+
+def test_workers_alert_of_what_they_refuse_and_the_next_leader_closes_it(
+    make_service: MakeService, store: Overtaken, clock: FakeClock
+) -> None:
+    """All of it together: gates count, agents report, the leading one looks, and another one takes over."""
+    first, second = (make_service(store=store, alert_blocked_per_minute=100) for _ in range(2))
+    first.start()
+    eventually(lambda: any(report.acknowledgement for report in store.workers()))
+    second.start()
+    first.enable(reason="upgrade", actor="ann")
+
+    def refuse() -> None:
+        clock.advance(1)
+        for _ in range(10):
+            with contextlib.suppress(OperationRefusedError), first.guard("job_creation"):
+                pass
+
+    def told() -> list[str]:
+        return [str(event.kind) for event in store.events(limit=1000) if event.alert is not None]
+
+    def is_told(count: int, *, refuses: bool) -> bool:
+        refuse() if refuses else clock.advance(1)
+        return len(told()) >= count
+
+    eventually(lambda: is_told(1, refuses=True), within=60)
+    first.stop()
+    eventually(lambda: is_told(2, refuses=False), within=60)
+
+    assert told() == ["alert_opened", "alert_closed"]
+    closed = [event for event in store.events(limit=1000) if event.alert is not None][1]
+    assert closed.actor in {f"worker:{report.worker.id}" for report in store.workers()}
 
 
 def test_alert_survives_store_and_event(store: Overtaken) -> None:
@@ -474,3 +538,59 @@ def test_alert_is_for_operators_whatever_the_window_says(make_service: MakeServi
     )
 
     assert make_notice(event, store.load(), service_name="shop", attempt=1).audience is Audience.OPERATORS
+
+
+def test_operators_see_open_alerts_and_the_public_their_rules(make_service: MakeService, store: Overtaken) -> None:
+    """Names of hosts and receivers are for those who run the service."""
+    store.commit(replace(store.load(), revision=1, alerts=(ALERT,)), expected_revision=0, audit=())
+    api = MaintenanceStatusAPI(make_service(store=store, admin_token="a-token-of-the-tests"))
+
+    def ask(path: str, **headers: str) -> Any:
+        response = api.handle(ApiRequest(method="GET", path=f"/api/maintenance/{path}", headers=headers))
+        return response.status, json.loads(response.body)
+
+    _, public = ask("status")
+    refused, _ = ask("alerts")
+    answered, document = ask("alerts", authorization="Bearer a-token-of-the-tests")
+
+    assert public["alerts"] == ["outbox_stuck"]
+    assert "mail" not in json.dumps(public)
+    assert (refused, answered) == (401, 200)
+    assert document == {
+        "is_stale": False,
+        "alerts": [
+            {
+                "name": "outbox_stuck:mail",
+                "rule": "outbox_stuck",
+                "subject": "mail",
+                "since": "2031-05-04T12:00:00Z",
+                "opened_at": "2031-05-04T12:00:00Z",
+                "window_id": "w1",
+                "detail": ALERT.detail,
+            }
+        ],
+    }
+
+
+def test_command_line_shows_open_alerts(
+    sqlite_url: str, make_service: MakeService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For whoever is woken and has a shell; what is shown cannot move the cursor."""
+    store = make_service(sqlite_url).store
+    monkeypatch.setenv("MAINTENANCE_STORE_URL", sqlite_url)
+
+    def run(*arguments: str) -> str:
+        assert program.main(list(arguments), "quiesce", standalone_mode=False) == 0
+        return capsys.readouterr().out
+
+    none = run("alerts")
+    store.commit(replace(store.load(), revision=1, alerts=(ALERT,)), expected_revision=0, audit=())
+    listed, status = run("alerts"), run("status")
+
+    assert "No alert is open" in none
+    for shown in (listed, status):
+        assert "outbox_stuck:mail" in shown
+        assert "it waits" in shown
+        assert "\u2028" not in shown
+    assert [each["name"] for each in json.loads(run("alerts", "--json"))["alerts"]] == ["outbox_stuck:mail"]
+    assert [each["name"] for each in json.loads(run("status", "--json"))["alerts"]] == ["outbox_stuck:mail"]
