@@ -26,7 +26,7 @@ ADMIN_ROUTES = [
     *(("GET", "windows"), ("POST", "windows"), ("GET", "windows/x"), ("PATCH", "windows/x"), ("DELETE", "windows/x")),
     *(("GET", "sessions"), ("POST", "sessions/end"), ("GET", "reports"), ("GET", "reports/x")),
     *(("POST", "emergency"), ("GET", "emergency"), ("POST", "recover")),
-    *(("GET", "notifications"), ("POST", "notifications/retry")),
+    *(("GET", "notifications"), ("POST", "notifications/retry"), ("GET", "alerts")),
 ]
 
 
@@ -249,6 +249,7 @@ def test_events_are_documents_in_order(api: MaintenanceStatusAPI, service: Servi
         "reason": "upgrade",
         "actor": "bob",
         "detail": "",
+        "alert": "",
     }
     assert events(after="1-0") == [cancelled]
     assert events(limit="1") == [scheduled]
