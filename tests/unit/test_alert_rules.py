@@ -12,21 +12,17 @@ from hypothesis import strategies as st
 
 from quiesce import Alert, AlertRule
 from quiesce.control.alert_rules import (
-    CALM_SECONDS,
     CLEAR_SECONDS,
     LONGEST_GAP_SECONDS,
     AlertChange,
     Finding,
     Memory,
-    Sample,
     Verdict,
     applied,
-    find_block_rate,
     judge,
     lasting,
-    refused_per_minute,
-    with_sample,
 )
+from quiesce.control.block_rate import CALM_SECONDS, Sample, find_block_rate, refused_per_minute, with_sample
 from quiesce.testing.clock import NOON
 
 STUCK = Finding(

@@ -21,14 +21,12 @@ from .alert_rules import (
     AlertChange,
     Finding,
     Memory,
-    Sample,
     Verdict,
     applied,
-    find_block_rate,
     judge,
     lasting,
-    with_sample,
 )
+from .block_rate import Sample, find_block_rate, with_sample
 from .journal import Journal
 from .outbox import HOOK
 from .proof import prove
