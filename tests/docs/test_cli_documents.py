@@ -26,6 +26,7 @@ COMMANDS = {
     "emergency": ["Security incident", "--yes"],
     "recover": ["--force"],
     "notifications list": [],
+    "alerts": [],
     "plugins": [],
     "audit tail": [],
     "audit verify": [],

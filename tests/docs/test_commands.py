@@ -294,6 +294,15 @@ def test_planning_howto(reader: Reader, blocks: Mapping[str, Any]) -> None:
     assert "sunday.20311207T020000Z" in shown.text
 
 
+def test_alerts_howto(reader: Reader, blocks: Mapping[str, Any]) -> None:
+    """Two ways to look, of which one is for programs."""
+    shown, document = reader.type_all(blocks["docs/how-to/get-alerted.md"])
+
+    assert (shown.code, document.code) == (0, 0), shown.text + document.text
+    assert "No alert is open" in shown.text
+    assert '"alerts": []' in document.text
+
+
 @pytest.fixture
 def secret_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the page has its readers set before anything else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from quiesce import (
+    Alert,
+    AlertRule,
     ApiRequest,
     DeadNotice,
     EnhancedMaintenanceModeService,
@@ -207,6 +210,19 @@ def test_notifiers_have_the_documented_members(page: str, service: EnhancedMaint
     described = re.search(rf"^A {kind} has (.*?)\n\n", page, re.DOTALL | re.MULTILINE)
     assert described is not None
     assert re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", described[1])) == list(document)
+
+
+def test_alerts_have_the_documented_members(page: str, service: EnhancedMaintenanceModeService) -> None:
+    """A program that pages people reads them."""
+    now = datetime.now(UTC)
+    alert = Alert(rule=AlertRule.BLOCK_RATE, since=now, opened_at=now)
+    service.store.commit(replace(service.store.load(), revision=1, alerts=(alert,)), expected_revision=0, audit=())
+
+    alerts: Any = answer(service, "GET", "/api/maintenance/alerts")["alerts"]
+
+    described = re.search(r"^An alert has (.*?)\n\n", page, re.DOTALL | re.MULTILINE)
+    assert described is not None
+    assert re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", described[1])) == list(alerts[0])
 
 
 @pytest.mark.parametrize("kind", ["heading", "report", "timeline entry", "count"])

@@ -13,6 +13,7 @@ import pytest
 
 READ_ELSEWHERE = {
     ("docs/reference/settings.md", "toml"): "tests/unit/test_settings_reference.py loads it",
+    ("docs/how-to/get-alerted.md", "toml"): "tests/unit/test_settings_reference.py loads it",
     ("docs/reference/cli.md", "json"): "test_cli_documents.py compares each with the command's own",
     ("docs/how-to/send-webhooks.md", "json"): "tests/unit/test_webhook_bodies.py compares it with a real body",
     ("docs/how-to/handle-an-emergency.md", "text"): "test_emergency_lines.py has the same lines logged",
@@ -26,6 +27,7 @@ OPERATED_IN = {
     "docs/tutorial/first-window.md",
     "docs/how-to/deploy.md",
     "docs/how-to/enrol-operators.md",
+    "docs/how-to/get-alerted.md",
     "docs/how-to/handle-an-emergency.md",
     "docs/how-to/let-testers-in.md",
     "docs/how-to/log-people-out.md",

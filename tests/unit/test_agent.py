@@ -224,6 +224,9 @@ def test_an_outage_changes_no_decision_and_ends_by_itself(agent: Agent, store: T
     eventually(lambda: not gate.is_stale)
     eventually(lambda: ask(gate) is Outcome.PASSED)
     eventually(lambda: is_acknowledged(store, 2))
+    eventually(lambda: agent.last_outage[1] > 0)
+    began, ended = agent.last_outage
+    assert 0 < began <= ended <= CLOCK.monotonic()
 
 
 def test_a_store_that_lost_everything_is_reseeded_and_the_worker_registers_anew(

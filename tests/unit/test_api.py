@@ -27,7 +27,7 @@ ADMIN_ROUTES = [
     *(("GET", "sessions"), ("POST", "sessions/end"), ("GET", "reports"), ("GET", "reports/x")),
     *(("GET", "audit"), ("GET", "audit/verify")),
     *(("POST", "emergency"), ("GET", "emergency"), ("POST", "recover")),
-    *(("GET", "notifications"), ("POST", "notifications/retry")),
+    *(("GET", "notifications"), ("POST", "notifications/retry"), ("GET", "alerts")),
 ]
 
 
@@ -250,6 +250,7 @@ def test_events_are_documents_in_order(api: MaintenanceStatusAPI, service: Servi
         "reason": "upgrade",
         "actor": "bob",
         "detail": "",
+        "alert": "",
     }
     assert events(after="1-0") == [cancelled]
     assert events(limit="1") == [scheduled]

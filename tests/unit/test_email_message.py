@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from quiesce import Audience, EventKind, MaintenanceEvent, MaintenanceWindow, Mode, Notice, Settings
+from quiesce import Alert, AlertRule, Audience, EventKind, MaintenanceEvent, MaintenanceWindow, Mode, Notice, Settings
 from quiesce_email.addressing import TOLD_TO_USERS, envelopes
 from quiesce_email.plain_text import one_line
 
@@ -178,6 +178,57 @@ def test_event_without_a_window_refers_to_no_other_message() -> None:
 
     assert (message["References"], message["In-Reply-To"]) == (None, None)
     assert message["Subject"] == "shop: maintenance store was refilled"
+
+
+def test_alert_says_what_is_wrong_since_when_and_that_it_is_over() -> None:
+    """An operator sees in the list of mails what to look at; both messages are one conversation."""
+    alert = Alert(rule=AlertRule.OUTBOX_STUCK, subject="webhook", since=NOW - timedelta(minutes=6), opened_at=NOW)
+    opened, closed = (
+        messages(
+            Notice(
+                event=MaintenanceEvent(
+                    kind=kind, at=NOW, revision=7, number=number, actor="worker:w", detail="it <waits>", alert=alert
+                ),
+                service_name="shop",
+                window=None,
+                audience=Audience.OPERATORS,
+            )
+        )
+        for number, kind in enumerate((EventKind.ALERT_OPENED, EventKind.ALERT_CLOSED))
+    )
+
+    assert opened.keys() == closed.keys() == {"operators"}
+    assert opened["operators"]["Subject"] == "shop: ALERT: notices do not get out"
+    assert closed["operators"]["Subject"] == "shop: alert is over: notices do not get out"
+    text, html = text_of(opened["operators"]), text_of(opened["operators"], "html")
+    assert "outbox_stuck:webhook" in text
+    assert "2026-11-26 20:54 UTC" in text
+    assert "it <waits>" in text
+    assert "it &lt;waits&gt;" in html
+    assert "What an alert was about is over." in text_of(closed["operators"])
+    assert opened["operators"]["References"] == closed["operators"]["References"] is not None
+
+
+def test_alert_under_a_window_stands_in_its_conversation() -> None:
+    """Beside the start and the end that it has to do with; users get none."""
+    alert = Alert(rule=AlertRule.BLOCK_RATE, since=NOW, opened_at=NOW, window_id="w1")
+    what = notice(EventKind.ALERT_OPENED)
+    found = messages(replace(what, event=replace(what.event, alert=alert)))
+
+    assert found.keys() == {"operators"}
+    assert found["operators"]["References"] == messages(notice())["operators"]["References"]
+    assert found["operators"]["Subject"] == "shop: ALERT: many requests are refused"
+
+
+@pytest.mark.parametrize("rule", AlertRule)
+def test_every_rule_has_words_of_its_own(rule: AlertRule) -> None:
+    """No operator is to read the name of a constant."""
+    alert = Alert(rule=rule, since=NOW, opened_at=NOW)
+    what = notice(EventKind.ALERT_OPENED, window=None)
+    subject = messages(replace(what, event=replace(what.event, alert=alert)))["operators"]["Subject"]
+
+    assert subject.startswith("shop: ALERT: ")
+    assert "_" not in subject
 
 
 def test_message_id_is_the_same_at_each_attempt() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from quiesce import SettingsError
 from quiesce.settings import SETTINGS, Setting, Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
@@ -42,3 +43,22 @@ def test_example_file_is_valid(tmp_path: Path) -> None:
     assert settings.service_name == "shop"
     assert [rule.operation for rule in settings.rules] == ["payments", "batch_operations"]
     assert [operation.name for operation in settings.operations] == ["payments"]
+
+
+def test_example_of_alerts_is_valid(tmp_path: Path) -> None:
+    """An operator copies it, and is woken by it or not."""
+    page = (REFERENCE.parents[1] / "how-to/get-alerted.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "quiesce.toml"
+    path.write_text(example, encoding="utf-8")
+
+    settings = Settings.load({}, path=path)
+
+    assert (settings.alert_blocked_per_minute, settings.alert_after.total_seconds()) == (300, 60)
+
+
+@pytest.mark.parametrize("wrong", ["-1", "1.5", "many", "1000001", "\uff11", "1e3"])
+def test_bound_of_refusals_is_a_whole_number(wrong: str) -> None:
+    """A bound that is read as another one wakes everybody, or nobody."""
+    with pytest.raises(SettingsError, match=r"MAINTENANCE_ALERT_BLOCKED_PER_MINUTE: .* is not a whole number"):
+        Settings.load({"MAINTENANCE_ALERT_BLOCKED_PER_MINUTE": wrong})

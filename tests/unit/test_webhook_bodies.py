@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce import Audience, EventKind, MaintenanceEvent, MaintenanceWindow, Mode, Notice, Settings
+from quiesce import Alert, AlertRule, Audience, EventKind, MaintenanceEvent, MaintenanceWindow, Mode, Notice, Settings
 from quiesce_webhook.chat import LONGEST_BLOCK, slack_body, teams_body
 from quiesce_webhook.payloads import MOST_NAMES, standard_body
 
@@ -70,6 +70,7 @@ def test_standard_body_tells_event_and_window() -> None:
                 "reason": "Leak",
                 "actor": "ann",
                 "detail": "d",
+                "alert": None,
             },
             "window": {
                 "id": "w1",
@@ -170,3 +171,37 @@ def test_plugin_without_an_address_imports_no_client() -> None:
     script = "import quiesce_webhook, sys; sys.exit('httpcore' in sys.modules or 'ssl' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def alert_notice(rule: AlertRule, kind: EventKind = EventKind.ALERT_OPENED) -> Notice:
+    alert = Alert(rule=rule, subject="<!channel>", since=AT - timedelta(minutes=6), opened_at=AT)
+    event = MaintenanceEvent(kind=kind, at=AT, revision=7, number=1, actor="worker:w", detail="seen", alert=alert)
+    return Notice(event=event, service_name="shop", window=None, audience=Audience.OPERATORS)
+
+
+def test_standard_body_tells_an_alert_by_its_parts() -> None:
+    """A program that pages people opens and closes by name, and need read no prose."""
+    document = json.loads(standard_body(alert_notice(AlertRule.OUTBOX_STUCK)))
+
+    assert (document["type"], document["data"]["window"]) == ("maintenance.alert_opened", None)
+    assert document["data"]["event"]["alert"] == {
+        "name": "outbox_stuck:<!channel>",
+        "rule": "outbox_stuck",
+        "subject": "<!channel>",
+        "since": "2026-11-26T21:54:00Z",
+        "opened_at": "2026-11-26T22:00:00Z",
+    }
+
+
+@pytest.mark.parametrize("rule", AlertRule)
+def test_chat_shows_what_an_alert_is_about(rule: AlertRule) -> None:
+    """The title says what is wrong, the lines since when; that it is over looks different."""
+    opened, closed = alert_notice(rule), alert_notice(rule, EventKind.ALERT_CLOSED)
+    slack, teams = json.loads(slack_body(opened)), runs_of(teams_body(opened))
+
+    assert teams[0].startswith("shop: ALERT: ")
+    assert "_" not in teams[0]
+    assert teams[1:3] == [f"Alert: {rule}:<!channel>", "Since: 2026-11-26T21:54:00Z"]
+    assert slack["text"].splitlines()[0] == teams[0]
+    assert "<!channel>" not in slack["text"]
+    assert runs_of(teams_body(closed))[0] == teams[0].replace("ALERT", "alert is over")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from starlette.routing import Mount, NoMatchFound
 
 from quiesce import ConflictError, InvalidValueError, MaintenanceStatusAPI
 from quiesce.model import (
+    Alert,
+    AlertRule,
     CallerKind,
     CheckKind,
     EmergencyProgress,
@@ -38,7 +41,7 @@ from quiesce.model import (
     WorkerInfo,
 )
 from quiesce.web.report_documents import report_document
-from quiesce_fastapi import emergency_models, init_app, models, report_models, window_models
+from quiesce_fastapi import alert_models, emergency_models, init_app, models, report_models, window_models
 
 ANSWERS: dict[str, type[BaseModel]] = {
     "/api/maintenance/status": models.Status,
@@ -48,6 +51,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "/api/health/maintenance": models.Health,
     "/api/maintenance/quiescence": models.Quiescence,
     "/api/maintenance/events": window_models.Events,
+    "/api/maintenance/alerts": alert_models.Alerts,
     "/api/maintenance/emergency": emergency_models.Emergency,
     "/api/maintenance/windows": window_models.Agenda,
     "/api/maintenance/windows/nightly": window_models.Planned,
@@ -74,13 +78,17 @@ class TestModels:
     def test_an_answer_is_what_its_model_says(
         self, make_service: Any, drive: Any, target: str, mode: str | None
     ) -> None:
-        """With and without a window, with a request in flight, a plan and a schedule."""
+        """With and without a window, with a request in flight, a plan, a schedule and an open alert."""
         service = make_service(admin_token=TOKEN)
         soon = datetime.now(UTC) + timedelta(hours=1)
         service.schedule.add(plan_id="once", reason="x", start=soon, timeout=60, operations=["payments"], actor="ops")
         service.schedule.add(
             plan_id="nightly", reason="x", start=soon + timedelta(hours=1), rrule="FREQ=DAILY", timeout=60, actor="ops"
         )
+        state = service.store.load()
+        alert = Alert(rule=AlertRule.OUTBOX_STUCK, subject="mail", since=soon, opened_at=soon)
+        known = replace(state, revision=state.revision + 1, alerts=(alert,))
+        service.store.commit(known, expected_revision=state.revision, audit=())
         app = FastAPI()
         init_app(app, service=service)
         service.start()

@@ -72,6 +72,9 @@ class Settings:
     email_users: tuple[str, ...] = ()
     email_templates: str | None = None
     email_time_zone: str | None = None
+    alert_blocked_per_minute: int = 1000
+    alert_after: timedelta = timedelta(seconds=30)
+    alert_outbox_after: timedelta = timedelta(minutes=5)
     rules: tuple[Rule, ...] = ()
     operations: tuple[OperationType, ...] = ()
 

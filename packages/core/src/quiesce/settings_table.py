@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import settings_values as values
+from .settings_alerting import ALERTING
 from .settings_entry import YES_NO, Setting, seconds_from
 from .settings_notifying import NOTIFYING
 
@@ -64,6 +65,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", fold=str.upper),
     ),
     *NOTIFYING,
+    *ALERTING,
     Setting(
         "MAINTENANCE_STORE_URL",
         "store_url",

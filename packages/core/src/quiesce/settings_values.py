@@ -18,6 +18,7 @@ LONGEST = timedelta(days=366)
 _MOST_DAYS = 36_500
 MOST_MAIL_ADDRESSES = 1000
 
+_WHOLE = re.compile(r"[0-9]{1,9}")
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[!-~]{16,512}")
@@ -73,6 +74,18 @@ def seconds(*, at_least: float) -> Callable[[object], timedelta]:
         if not timedelta(seconds=at_least) <= duration <= LONGEST:
             raise UnreadableError
         return duration
+
+    return read
+
+
+def whole_number(*, most: int) -> Callable[[object], int]:
+    """Return a reader of whole numbers from 0 to ``most``."""
+
+    def read(raw: object) -> int:
+        number = int(raw) if isinstance(raw, str) and _WHOLE.fullmatch(raw) else raw
+        if type(number) is not int or not 0 <= number <= most:
+            raise UnreadableError
+        return number
 
     return read
 

@@ -8,7 +8,16 @@ from pydantic import BaseModel
 
 from quiesce import Route
 
-from . import audit_models, emergency_models, job_models, models, notification_models, report_models, window_models
+from . import (
+    alert_models,
+    audit_models,
+    emergency_models,
+    job_models,
+    models,
+    notification_models,
+    report_models,
+    window_models,
+)
 
 _ANSWERS: dict[str, type[BaseModel]] = {
     "status": models.Status,
@@ -32,6 +41,7 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "restore_jobs": job_models.Restored,
     "notifications": notification_models.Notifications,
     "retry_notifications": notification_models.Notifier,
+    "alerts": alert_models.Alerts,
     "reports": report_models.Reports,
     "report": report_models.Report,
     "audit": audit_models.Audit,

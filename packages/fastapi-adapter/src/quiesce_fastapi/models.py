@@ -35,6 +35,7 @@ class Status(Document):
     is_stale: bool
     windows: list[OpenWindow]
     next_window: NextWindow | None
+    alerts: list[str]
 
 
 class Changed(Status):

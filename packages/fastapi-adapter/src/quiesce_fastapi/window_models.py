@@ -93,6 +93,7 @@ class Event(Document):
     reason: str
     actor: str
     detail: str
+    alert: str
 
 
 class Events(Document):

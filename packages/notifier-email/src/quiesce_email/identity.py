@@ -15,13 +15,21 @@ def message_id(notice: Notice, *, readers: Readers, domain: str) -> str:
 
 
 def thread_id(notice: Notice, *, readers: Readers, domain: str) -> str | None:
-    """Return the id of the conversation that all messages about one window refer to; ``None``: it is about none.
+    """Return the id of the conversation that all messages about one window refer to, or about an alert without one.
+
+    ``None``: the message is about neither.
 
     No message has it. Mail programs gather those that refer to the same one (RFC 5256, REFERENCES), whichever of them
     arrives first or is missing.
     """
-    window_id = notice.event.window_id
-    return f"<{_atom(notice.service_name)}.window.{_atom(window_id)}.{readers}@{domain}>" if window_id else None
+    window_id, alert = notice.event.window_id, notice.event.alert
+    service = _atom(notice.service_name)
+    if window_id:
+        return f"<{service}.window.{_atom(window_id)}.{readers}@{domain}>"
+    if alert is not None:
+        # Of each time that it was open.
+        return f"<{service}.alert.{_atom(alert.name)}.{int(alert.opened_at.timestamp())}.{readers}@{domain}>"
+    return None
 
 
 def calendar_uid(notice: Notice, *, domain: str) -> str:

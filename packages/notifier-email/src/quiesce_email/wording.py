@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from quiesce import EventKind, Notice
+from quiesce import AlertRule, EventKind, Notice
 
 from .plain_text import one_line
 from .readers import Readers
@@ -24,6 +24,20 @@ _STATES: Mapping[EventKind, tuple[str, str]] = {
     EventKind.ENDED: ("has ended", "Maintenance is over."),
     EventKind.CANCELLED: ("is cancelled", "A planned maintenance is cancelled."),
     EventKind.STORE_RESEEDED: ("store was refilled", "The store had lost its state and was refilled by the workers."),
+    EventKind.ALERT_OPENED: ("needs a look", "Something needs a look."),
+    EventKind.ALERT_CLOSED: ("is well again", "What an alert was about is over."),
+}
+_ALERTS: Mapping[AlertRule, tuple[str, str]] = {
+    AlertRule.BLOCK_RATE: ("many requests are refused", "Many requests are refused by maintenance."),
+    AlertRule.WORKERS_UNCONFIRMED: (
+        "a worker is unconfirmed",
+        "Of some worker it is not known whether it applies the maintenance.",
+    ),
+    AlertRule.OUTBOX_STUCK: ("notices do not get out", "Notices about maintenance do not get out."),
+    AlertRule.STORE_STALE: (
+        "the store did not answer",
+        "The store did not answer; workers went on with what they knew.",
+    ),
 }
 NOT_KNOWN = "not known"
 
@@ -45,6 +59,12 @@ def words(notice: Notice, *, readers: Readers, zone: str | None) -> Words:
     """Return what these readers are told; users nothing of people, tickets and details."""
     event, window = notice.event, notice.window
     state, headline = _STATES.get(event.kind, (event.kind.value.replace("_", " "), "Maintenance: something happened."))
+    what = ""
+    if event.alert is not None:
+        what = "ALERT:" if event.kind is EventKind.ALERT_OPENED else "alert is over:"
+        state, headline = _ALERTS.get(event.alert.rule, (str(event.alert.rule), headline))
+    if event.kind is EventKind.ALERT_CLOSED:
+        headline = _STATES[event.kind][1]
     mode = event.mode or (window.mode.value if window else "")
     completion = window.estimated_completion if window else None
     values = {
@@ -53,7 +73,7 @@ def words(notice: Notice, *, readers: Readers, zone: str | None) -> Words:
         "state": state,
         "headline": headline,
         "mode": mode,
-        "what": f"{mode} maintenance" if mode else "maintenance",
+        "what": what or (f"{mode} maintenance" if mode else "maintenance"),
         "reason": event.reason or (window.reason if window else ""),
         "time": shown(event.at, zone=zone),
         "starts": shown(window.starts_at, zone=zone) if window else NOT_KNOWN,
@@ -71,9 +91,12 @@ def words(notice: Notice, *, readers: Readers, zone: str | None) -> Words:
             "owner": window.owner if window else "",
             "actor": event.actor,
             "detail": event.detail,
+            "alert": event.alert.name if event.alert else "",
+            "since": shown(event.alert.since, zone=zone) if event.alert else "",
             "window": event.window_id,
             "notice": notice.id,
         }
+        labels = {"Service": "service", "Alert": "alert", "Since": "since", **labels}
         labels |= {"Over at the latest": "closes", "Ticket": "ticket", "Owner": "owner", "By": "actor"}
         labels |= {"Detail": "detail", "Window": "window", "Notice": "notice"}
     kept = {name: one_line(value) for name, value in values.items() if name != "mark"}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from quiesce import EventKind, Notice
+from quiesce import AlertRule, EventKind, Notice
 
 from .payloads import cut, format_time
 
@@ -28,6 +28,14 @@ _TITLES = {
     EventKind.ENDED: "{mode} maintenance is over",
     EventKind.CANCELLED: "planned {mode} maintenance was cancelled",
     EventKind.STORE_RESEEDED: "the store came back empty and was filled again",
+    EventKind.ALERT_OPENED: "ALERT",
+    EventKind.ALERT_CLOSED: "alert is over",
+}
+_ALERTS = {
+    AlertRule.BLOCK_RATE: "many requests are refused",
+    AlertRule.WORKERS_UNCONFIRMED: "a worker is unconfirmed",
+    AlertRule.OUTBOX_STUCK: "notices do not get out",
+    AlertRule.STORE_STALE: "the store did not answer",
 }
 
 
@@ -59,11 +67,16 @@ def teams_body(notice: Notice) -> bytes:
 def _title(notice: Notice) -> str:
     event = notice.event
     said = _TITLES.get(event.kind, str(event.kind)).format(mode=event.mode)
+    if event.alert is not None:
+        said += f": {_ALERTS.get(event.alert.rule, str(event.alert.rule))}"
     return f"{'[TEST] ' if notice.is_test else ''}{notice.service_name}: {' '.join(said.split())}"
 
 
 def _lines(notice: Notice) -> Iterator[str]:
     event, window = notice.event, notice.window
+    if event.alert is not None:
+        yield f"Alert: {_line(event.alert.name)}"
+        yield f"Since: {format_time(event.alert.since)}"
     if event.reason:
         yield f"Reason: {_line(event.reason)}"
     if window is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from quiesce import MaintenanceEvent, MaintenanceWindow, Notice
+from quiesce import Alert, MaintenanceEvent, MaintenanceWindow, Notice
 
 LONGEST_TEXT = 2_000
 """In characters; longer ones are cut, so that a body stays far below what receivers take."""
@@ -51,6 +51,17 @@ def _event(event: MaintenanceEvent) -> dict[str, Any]:
         "reason": cut(event.reason),
         "actor": cut(event.actor),
         "detail": cut(event.detail),
+        "alert": None if event.alert is None else _alert(event.alert),
+    }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "name": cut(alert.name),
+        "rule": str(alert.rule),
+        "subject": cut(alert.subject),
+        "since": format_time(alert.since),
+        "opened_at": format_time(alert.opened_at),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ..model import (
+    Alert,
     EmergencyStep,
     JobCounts,
     MaintenanceWindow,
@@ -111,6 +112,11 @@ def step_line(step: EmergencyStep) -> str:
     said = "; ".join(filter(None, (step.detail, *step.problems)))
     again = f" (attempt {step.attempts})" if step.attempts > 1 and not step.is_settled else ""
     return f"{step.name:<10} {step.status}{again}" + (f": {said}" if said else "")
+
+
+def alert_line(alert: Alert) -> str:
+    """Return what is to be looked at, and since when it is so."""
+    return f"{alert.name:<19} since {format_instant(alert.since)}: {alert.detail}"
 
 
 def describe_counts(counts: JobCounts) -> str:

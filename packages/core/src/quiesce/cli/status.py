@@ -11,9 +11,10 @@ import click
 
 from ..control import MaintenanceStatus
 from ..model import CountKey, EmergencyProgress, Mode, NoOpenWindowError, Outcome, QuiescenceReport, StoreError
+from ..web.alert_documents import alert_document
 from ..web.documents import quiescence_document, status_document, window_document
 from .connection import Connection, connected
-from .describing import COLOURS, TITLES, describe_counts, step_line, window_lines
+from .describing import COLOURS, TITLES, alert_line, describe_counts, step_line, window_lines
 from .terminal import format_instant
 
 _COUNTED = (Outcome.REFUSED, Outcome.BYPASSED, Outcome.WOULD_BLOCK)
@@ -45,6 +46,7 @@ def status(connection: Connection) -> None:
             {
                 **status_document(current),
                 "windows": [window_document(window, now=datetime.now(UTC)) for window in current.windows],
+                "alerts": [alert_document(alert) for alert in current.alerts],
                 "store": service.store.url,
                 "service": service.settings.service_name,
                 "is_enforcing": service.settings.enabled,
@@ -64,6 +66,7 @@ def _lines(
     store: str,
 ) -> Iterator[str]:
     now = datetime.now(UTC)
+    yield from (f"ALERT     {alert_line(alert)}" for alert in current.alerts)
     for window in current.windows:
         yield from window_lines(window, now=now)
     if current.blocked_operations:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from ..model import AuditHead, AuditRecord, EventKind, MaintenanceEvent, MaintenanceState, MaintenanceWindow, Schedule
+from ..model import (
+    Alert,
+    AuditHead,
+    AuditRecord,
+    EventKind,
+    MaintenanceEvent,
+    MaintenanceState,
+    MaintenanceWindow,
+    Schedule,
+)
 
 
 class Journal:
@@ -77,6 +86,25 @@ class Journal:
                 reason=about.reason,
                 actor=self._actor,
                 detail=detail,
+            )
+        )
+
+    def tell_of_alert(self, kind: EventKind, alert: Alert, *, window: MaintenanceWindow | None, detail: str) -> None:
+        """Raise an event about an alert and write its audit record, ``alert.opened`` or ``alert.closed``."""
+        action = "alert.opened" if kind is EventKind.ALERT_OPENED else "alert.closed"
+        self.note(action, window_id=alert.window_id or None, detail=f"{alert.name}: {detail}")
+        self.events.append(
+            MaintenanceEvent(
+                kind=kind,
+                at=self._at,
+                revision=self._revision,
+                number=len(self.events),
+                window_id=alert.window_id,
+                mode="" if window is None else str(window.mode),
+                reason="" if window is None else window.reason,
+                actor=self._actor,
+                detail=detail,
+                alert=alert,
             )
         )
 

@@ -142,13 +142,13 @@ def position_of(event_id: str) -> tuple[int, int]:
 def make_notice(event: MaintenanceEvent, state: MaintenanceState, *, service_name: str, attempt: int) -> Notice:
     """Return what is told of an event.
 
-    Users hear of it only if the window or schedule that it is about is known, and says so; never of a test.
+    Users hear of it only if the window or schedule that it is about is known, and says so; never of a test or an alert.
     """
     window = state.find(event.window_id) if event.window_id else None
     schedule = state.find_schedule(event.window_id) if event.window_id and window is None else None
     plan = window or schedule
     is_test = event.mode == Mode.TEST or (plan is not None and plan.mode is Mode.TEST)
-    is_public = plan is not None and plan.notify_users and not is_test
+    is_public = plan is not None and plan.notify_users and not is_test and event.alert is None
     return Notice(
         event=event,
         service_name=service_name,

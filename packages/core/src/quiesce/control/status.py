@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..model import EffectiveMaintenance, MaintenanceState, MaintenanceWindow, Mode, OperationType, effective
+from ..model import Alert, EffectiveMaintenance, MaintenanceState, MaintenanceWindow, Mode, OperationType, effective
 
 _MESSAGES = {
     Mode.NORMAL: "The service is under maintenance. Some operations are paused.",
@@ -34,6 +34,7 @@ class MaintenanceStatus:
         windows: the open windows, strictest first.
         is_stale: whether this is the last known state of a store that does not answer.
         next_window: the next one to open, if any is planned; a test window is announced to nobody.
+        alerts: those that are open; for operators.
     """
 
     is_active: bool
@@ -50,6 +51,7 @@ class MaintenanceStatus:
     windows: tuple[MaintenanceWindow, ...]
     is_stale: bool
     next_window: MaintenanceWindow | None
+    alerts: tuple[Alert, ...] = ()
 
 
 def describe_status(
@@ -89,6 +91,7 @@ def describe_status(
         windows=judged.windows,
         is_stale=is_stale,
         next_window=next((window for window in state.upcoming(now) if window.mode.is_enforced), None),
+        alerts=state.alerts,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..gate import Agent, Board, Gate, Policy
 from ..model import EffectiveMaintenance
+from .alerts import AlertWatch
 from .audit_upkeep import AuditUpkeep
 from .emergency_logging import EmergencyLogging
 from .emergency_steps import EmergencySteps
@@ -83,6 +84,7 @@ class Worker:
             hook_timeout_seconds=settings.hook_timeout.total_seconds(),
             is_enabled=settings.notifications_enabled,
         )
+        self._alerts = AlertWatch(runtime, outage=lambda: self.agent.last_outage)
         self._audit = AuditUpkeep(runtime)
         self._logging = EmergencyLogging()
         if settings.enabled:
@@ -99,6 +101,7 @@ class Worker:
         self._job_queues.stop()
         self._emergency.stop()
         self._outbox.stop()
+        self._alerts.stop()
         self.agent.stop()
         self._logging.stop()
 
@@ -122,4 +125,5 @@ class Worker:
             state, actor = self.gate.snapshot.state, f"worker:{registered.id}"
             self._lifecycle.step(state, actor=actor)
             self._sessions.step(state, actor=actor)
+            self._alerts.step(state, actor=actor)
             self._audit.step(actor=actor)

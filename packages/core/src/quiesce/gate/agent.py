@@ -87,6 +87,8 @@ class Agent:
         self._ask_for_silent_at = self._beat_at = -1.0
         self.leads_until = -1.0  # by the monotonic clock
         self._failed_at: float | None = None
+        self.last_outage = (float("-inf"), float("-inf"))
+        """When the store last did not answer: begin and end, by the monotonic clock."""
 
     def forget_parent(self) -> None:
         """Begin anew in a forked child: its parent's thread, locks and id are not its own."""
@@ -197,7 +199,7 @@ class Agent:
         self._gate.extend_lease(seconds=pulse.LEASE_SECONDS, is_stale=False)
         if self._failed_at is not None:
             logger.warning("store %s is back after %.1f s", self._store.url, now - self._failed_at)
-            self._failed_at = None
+            self.last_outage, self._failed_at = (self._failed_at, now), None
         return heartbeat.is_leader
 
     def _acknowledge(self) -> Acknowledgement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alerts import Alert, AlertRule
 from .audit_chain import AuditChain, ChainLink, is_keyed
 from .audit_head import GENESIS, NO_HEAD, AuditHead
 from .decisions import Decision, Outcome
@@ -71,6 +72,8 @@ __all__ = [
     "WEBSOCKET",
     "Acknowledgement",
     "ActiveSession",
+    "Alert",
+    "AlertRule",
     "AmbiguousWindowError",
     "Audience",
     "AuditChain",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from .alert_codec import alert_members, alert_of, alerts_of
 from .audit_head import NO_HEAD, AuditHead
 from .decisions import Outcome
 from .errors import StoreCorruptError
@@ -46,6 +47,8 @@ def encode_state(state: MaintenanceState) -> bytes:
         members["sessions"] = epoch_members(state.sessions)
     if state.passes:
         members["passes"] = passes_members(state.passes)
+    if state.alerts:
+        members["alerts"] = [alert_members(alert) for alert in state.alerts]
     if state.audit.has_begun:
         members["audit"] = {name: getattr(state.audit, name) for name in _HEAD_FIELDS}
     data = _dump(members)
@@ -76,6 +79,7 @@ def decode_state(data: bytes | str) -> MaintenanceState:
             tuple(map(_to_commit, raw["commits"])),
             epoch_of(raw["sessions"]) if "sessions" in raw else FIRST_EPOCH,
             passes=passes_of(raw.get("passes", ())),
+            alerts=alerts_of(raw.get("alerts", ())),
             audit=_to_head(raw["audit"]) if "audit" in raw else NO_HEAD,
         )
 
@@ -166,7 +170,8 @@ def decode_audit(data: bytes | str) -> AuditRecord:
 
 def encode_event(event: MaintenanceEvent) -> bytes:
     """Return the event as compact UTF-8 JSON."""
-    return _dump({name: getattr(event, name) for name in _EVENT_FIELDS} | {"at": time_text(event.at)})
+    members = {name: getattr(event, name) for name in _EVENT_FIELDS} | {"at": time_text(event.at)}
+    return _dump(members if event.alert is None else members | {"alert": alert_members(event.alert)})
 
 
 def decode_event(data: bytes | str) -> MaintenanceEvent:
@@ -174,7 +179,8 @@ def decode_event(data: bytes | str) -> MaintenanceEvent:
 
     def build(raw: Any) -> MaintenanceEvent:
         facts = {name: raw[name] for name in _EVENT_FIELDS} | {"kind": EventKind(raw["kind"])}
-        return MaintenanceEvent(**facts, at=time_of(raw["at"]))
+        alert = alert_of(raw["alert"]) if "alert" in raw else None
+        return MaintenanceEvent(**facts, at=time_of(raw["at"]), alert=alert)
 
     return _decode("event", data, build)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from .alerts import Alert
+
 
 class EventKind(StrEnum):
     """The transitions that people and programs are told of."""
@@ -22,6 +24,8 @@ class EventKind(StrEnum):
     ENDED = "ended"
     CANCELLED = "cancelled"
     STORE_RESEEDED = "store_reseeded"
+    ALERT_OPENED = "alert_opened"
+    ALERT_CLOSED = "alert_closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class MaintenanceEvent:
         reason: the reason of that window.
         actor: who caused it, or the worker that noted it.
         detail: the facts, as a short text.
+        alert: the alert that was opened or closed; ``None``: the event is about none.
     """
 
     kind: EventKind
@@ -49,6 +54,7 @@ class MaintenanceEvent:
     reason: str = ""
     actor: str = ""
     detail: str = ""
+    alert: Alert | None = None
 
     @property
     def id(self) -> str:

@@ -56,6 +56,7 @@ def merged(known: MaintenanceState, stored: MaintenanceState, *, unique: str) ->
         _newest({*known.commits, *stored.commits, commit_id(revision, unique)}),
         merged_epochs(known.sessions, stored.sessions),
         passes=merged_passes(known.passes, stored.passes),
+        alerts=known.alerts if known.revision > stored.revision else stored.alerts,
         audit=stored.audit,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from .alerts import Alert
 from .audit_head import NO_HEAD, AuditHead
 from .modes import Mode
 from .operations import OperationType
@@ -33,6 +34,7 @@ class MaintenanceState:
         commits: ids of the commits that it contains, this one's last; the oldest are dropped. Empty: not known.
         sessions: up to where sessions are over.
         passes: the bypass passes that are out, revoked ones too, until they have expired.
+        alerts: those that are open.
         audit: where the chain of audit records stands.
     """
 
@@ -42,6 +44,7 @@ class MaintenanceState:
     commits: tuple[str, ...] = ()
     sessions: SessionEpoch = FIRST_EPOCH
     passes: tuple[BypassPass, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     audit: AuditHead = NO_HEAD
 
     @property

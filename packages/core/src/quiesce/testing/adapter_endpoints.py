@@ -122,6 +122,15 @@ class EndpointContract(AdapterBase):
         assert text.body.startswith(f"# Emergency window {window.id}\n".encode())
         assert (document.status, json.loads(document.body)["window_id"]) == (200, window.id)
 
+    def test_open_alerts_are_shown_to_operators(self, service: EnhancedMaintenanceModeService) -> None:
+        """They name hosts and receivers; the public sees at most that there is one."""
+        client = self.client(service=service)
+
+        assert client.request("GET", "/api/maintenance/alerts").status == 401
+        answer = client.request("GET", "/api/maintenance/alerts", headers=with_token())
+        assert (answer.status, json.loads(answer.body)) == (200, {"is_stale": False, "alerts": []})
+        assert json.loads(client.request("GET", "/api/maintenance/status").body)["alerts"] == []
+
     def test_the_audit_trail_is_read_and_verified(self, service: EnhancedMaintenanceModeService) -> None:
         """An auditor has no shell on the machine."""
         client = self.client(service=service)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..control import EnhancedMaintenanceModeService
 from ..model import ConflictError, InvalidValueError, NoSuchWindowError, NotRecoveredError, StoreError
+from .alert_endpoints import AlertEndpoints
 from .audit_endpoints import AuditEndpoints
 from .command_endpoints import CommandEndpoints
 from .emergency_documents import checks_document
@@ -40,6 +41,7 @@ class MaintenanceStatusAPI:
             SessionEndpoints(service),
             JobEndpoints(service),
             NotificationEndpoints(service),
+            AlertEndpoints(service),
             EmergencyEndpoints(service),
             ReportEndpoints(service),
             AuditEndpoints(service),

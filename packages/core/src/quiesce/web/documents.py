@@ -37,6 +37,7 @@ def status_document(status: MaintenanceStatus) -> dict[str, Any]:
         "is_stale": status.is_stale,
         "windows": [{"id": window.id, "mode": str(window.mode)} for window in status.windows],
         "next_window": _announcement(status.next_window),
+        "alerts": list(dict.fromkeys(str(alert.rule) for alert in status.alerts)),
     }
 
 
@@ -93,6 +94,7 @@ def event_document(event: MaintenanceEvent) -> dict[str, Any]:
         "reason": event.reason,
         "actor": event.actor,
         "detail": event.detail,
+        "alert": "" if event.alert is None else event.alert.name,
     }
 
 
