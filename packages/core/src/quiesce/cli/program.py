@@ -18,6 +18,7 @@ from .terminal import JSON_OPTION, Terminal
 # A command's module is imported when it is asked for, so that `quiesce status` does not pay for the others. After a dot
 # stands the name of its function, where that is not the command's.
 _COMMANDS = {
+    "config": "config",
     "disable": "windows",
     "emergency": "emergency",
     "enable": "windows",

@@ -13,6 +13,7 @@ from ..model import BUILTIN_OPERATIONS, BoardError, ConflictError, OperationType
 from ..settings import Settings
 from ..stores import Store, open_store
 from .committing import Committer
+from .stored_settings import StoredSettings
 
 if TYPE_CHECKING:
     from ..gate import Agent, Gate, MaintenanceOperationClassifier
@@ -54,6 +55,8 @@ class Runtime:
         self.store = store or open_store(
             settings.store_url, service_name=settings.service_name, plugins=_LatePlugins(self)
         )
+        self.stored = StoredSettings(settings, store=self.store, clock=clock)
+        """The settings in force: those that this process was given, with what the store keeps."""
         self.committer = Committer(store=self.store, clock=clock, board=self.board)
 
     @property

@@ -78,7 +78,7 @@ class Worker:
             clock=runtime.clock,
             service_name=settings.service_name,
             hook_timeout_seconds=settings.hook_timeout.total_seconds(),
-            is_enabled=settings.notifications_enabled,
+            settings=runtime.stored.settings,
         )
         self._logging = EmergencyLogging()
         if settings.enabled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .configuration import ConfiguredSetting, KeyRotation, SettingSource
 from .decisions import Decision, Outcome
 from .emergency import CheckKind, EmergencyProgress, EmergencyRecovery, EmergencyStep, RecoveryCheck, StepStatus
 from .errors import (
@@ -74,6 +75,7 @@ __all__ = [
     "BypassPass",
     "CallerKind",
     "CheckKind",
+    "ConfiguredSetting",
     "ConflictError",
     "CountKey",
     "DeadNotice",
@@ -96,6 +98,7 @@ __all__ = [
     "JobRestoreReport",
     "JobStop",
     "JobStopReport",
+    "KeyRotation",
     "Lease",
     "LedgerEntry",
     "MaintenanceEvent",
@@ -140,6 +143,7 @@ __all__ = [
     "SessionPolicy",
     "SessionStats",
     "SessionVerdict",
+    "SettingSource",
     "SettingsError",
     "StepStatus",
     "StoreCorruptError",
