@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,11 +166,12 @@ def test_what_the_store_cannot_keep_is_refused_with_the_reason(
     keyed: EnhancedMaintenanceModeService, name: str, why: str
 ) -> None:
     """An operator who tries it deserves to know what would break."""
-    for ask in (
-        lambda: keyed.config.set(name, "value", actor="ann"),
-        lambda: keyed.config.get(name),
-        lambda: keyed.config.unset(name, actor="ann"),
-    ):
+    asks: list[Callable[[], object]] = [
+        partial(keyed.config.set, name, "value", actor="ann"),
+        partial(keyed.config.get, name),
+        partial(keyed.config.unset, name, actor="ann"),
+    ]
+    for ask in asks:
         with pytest.raises(InvalidValueError, match=why) as caught:
             ask()
         assert len(str(caught.value)) < 300

@@ -17,7 +17,6 @@ from ..model import (
 from ..settings import SETTINGS, Setting, Settings
 from ..spelling import nearest
 from .journal import Journal
-from .key_rotation import renew_secrets
 from .runtime import Runtime
 from .stored_settings import COLLECTION, STORABLE, InForce, encode, read_value
 from .validation import check_actor
@@ -113,6 +112,8 @@ class ConfigDesk:
             SettingsError: ``MAINTENANCE_SECRET_KEY`` is not set.
             MissingExtraError: the package ``cryptography`` is not installed.
         """
+        from .key_rotation import renew_secrets  # noqa: PLC0415 - once in a year
+
         actor = check_actor(actor)
         rotation = renew_secrets(
             self._runtime.store.items,
