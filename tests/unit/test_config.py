@@ -96,6 +96,13 @@ def test_what_a_process_was_given_wins_over_the_store(make_service: MakeService)
     assert code.config.get("MAINTENANCE_EMAIL_FROM").source is SettingSource.APPLICATION
 
 
+def test_settings_take_from_a_store_only_what_they_were_not_given() -> None:
+    """Whoever calls it; and what is at its default by chance is not what was given."""
+    settings = Settings(webhook_shape="teams").with_stored({"webhook_shape": "slack", "email_alerts": False})
+
+    assert (settings.webhook_shape, settings.email_alerts) == ("teams", False)
+
+
 def test_file_is_a_source_of_its_own(tmp_path: Path) -> None:
     """An operator who wonders where a value comes from is told which file to open, or that it is none."""
     path = tmp_path / "quiesce.toml"
@@ -221,6 +228,9 @@ def test_what_is_given_needs_no_key(keyed: EnhancedMaintenanceModeService, make_
     other = make_service(store=keyed.store, smtp_url="smtps://other.shop.example")
 
     assert other.config.current().smtp_url == "smtps://other.shop.example"
+    assert other.config.problems() == {}
+    keyed.store.items.put(COLLECTION, {SMTP: b"damaged"})
+    assert other.config.get(SMTP).problem
     other.config.current().check_readable("MAINTENANCE_SMTP_")
 
 

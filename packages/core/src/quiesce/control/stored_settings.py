@@ -31,14 +31,12 @@ class KeptSetting:
     """What the store keeps of one setting.
 
     Attributes:
-        text: as it was given, or its ciphertext.
-        is_sealed: whether it is the ciphertext.
+        text: as it was given, or the ciphertext of what is secret.
         at: when it was given.
         by: who gave it.
     """
 
     text: str = field(repr=False)
-    is_sealed: bool
     at: datetime
     by: str
 
@@ -109,14 +107,15 @@ class StoredSettings:
                 kept[name] = _decode(body, is_secret=setting.is_confidential)
                 if self._settings.source_of(setting) is not SettingSource.DEFAULT:
                     continue  # it is not asked for, so it needs no key
-                values[setting.attribute] = read_value(setting, _opened(name, kept[name], self._settings))
+                values[setting.attribute] = read_value(setting, _opened(setting, kept[name], self._settings))
             except _UNREADABLE:
                 problems[name] = "what the store keeps of it is damaged; set it anew"
             except SettingsError as exc:
                 problems[name] = exc.faults[0]
             except QuiesceError as exc:
                 problems[name] = str(exc)
-        settings = self._settings.with_stored(values, unreadable=tuple(sorted(problems)))
+        missed = (name for name in problems if self._settings.source_of(STORABLE[name]) is SettingSource.DEFAULT)
+        settings = self._settings.with_stored(values, unreadable=tuple(sorted(missed)))
         return InForce(settings=settings, kept=kept, problems=problems)
 
 
@@ -152,8 +151,8 @@ def place(name: str) -> str:
     return f"setting:{name}"
 
 
-def _opened(name: str, kept: KeptSetting, settings: Settings) -> str:
-    return secret_box(settings).open(kept.text, of=place(name)) if kept.is_sealed else kept.text
+def _opened(setting: Setting, kept: KeptSetting, settings: Settings) -> str:
+    return secret_box(settings).open(kept.text, of=place(setting.name)) if setting.is_confidential else kept.text
 
 
 def _decode(body: bytes, *, is_secret: bool) -> KeptSetting:
@@ -161,7 +160,6 @@ def _decode(body: bytes, *, is_secret: bool) -> KeptSetting:
     raw = json.loads(body)
     return KeptSetting(
         text=str(raw["secret" if is_secret else "value"]),
-        is_sealed=is_secret,
         at=datetime.fromisoformat(raw["at"]),
         by=str(raw["by"]),
     )
