@@ -197,7 +197,7 @@ def email() -> None:
     os.environ |= {"MAINTENANCE_SMTP_URL": "smtp://127.0.0.1:1", "MAINTENANCE_EMAIL_FROM": "ops@shop.example"}
     os.environ |= {"MAINTENANCE_EMAIL_OPERATORS": "ann@shop.example", "MAINTENANCE_EMAIL_TIME_ZONE": "Europe/Berlin"}
     try:
-        plugin.notify(notice)
+        plugin.notify(notice, quiesce.Settings.load())
     except quiesce.DeliveryError as exc:
         check("notify", str(exc).split()[3], "ConnectionRefusedError:")
     else:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 import quiesce_celery
-import quiesce_email
 from quiesce import EnhancedMaintenanceModeService
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +122,6 @@ def run(write_files: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.syspath_prepend(str(ROOT / "examples/classifier-plugin/src"))
     with ExitStack() as stack:
         stack.callback(quiesce_celery.configure, app=None)  # an application whose broker is nowhere
-        stack.callback(quiesce_email.configure, settings=None)  # and a mail server that is nowhere
 
         def execute(block: Block) -> dict[str, Any]:
             write_files(block.document)

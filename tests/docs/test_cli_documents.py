@@ -157,6 +157,29 @@ def test_operator_commands_print_the_documented_shapes(
     )
 
 
+def test_config_commands_print_the_documented_shapes(
+    store: EnhancedMaintenanceModeService,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A deployment script checks by them what is in force."""
+    monkeypatch.setenv("MAINTENANCE_SECRET_KEY", "a-secret-key-of-the-tests")
+    service = EnhancedMaintenanceModeService()
+    service.config.set("MAINTENANCE_SMTP_URL", "smtps://mail.shop.example", actor="ann")
+    service.close()
+    printed = {}
+    name = "MAINTENANCE_SMTP_URL"
+    for command, *arguments in (("get", name), ("list",), ("rotate",), ("set", "MAINTENANCE_EMAIL_ALERTS", "no")):
+        assert program.main(["config", command, *arguments, "--json"], "quiesce", standalone_mode=False) == 0
+        printed[command] = json.loads(capsys.readouterr().out)
+
+    assert shape(printed["get"]) == shape(documented(root, "`config set`"))
+    assert shape(printed["list"]) == shape(documented(root, "`config list`"))
+    assert shape(printed["rotate"]) == shape(documented(root, "`config rotate`"))
+    assert [set(each) for each in printed["list"]["settings"]] == [set(printed["set"]["setting"])] * 11
+
+
 def test_report_prints_the_documented_shape(
     store: EnhancedMaintenanceModeService, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

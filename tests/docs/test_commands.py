@@ -132,8 +132,10 @@ class Reader:
         assert process.poll() is None, (self._folder / "server.log").read_text(encoding="utf-8")
 
     def _operate(self, words: list[str], answer: Answer) -> None:
+        said = (self._folder / words.pop()).read_text(encoding="utf-8") if words[-2] == "<" else ""
+        words = [word for word in words if word != "<"]
         command = words if self.is_cold else [sys.executable, "-m", "quiesce.cli", *words[1:]]
-        done = self._nursery.run(command, cwd=self._folder, env=self._environment, timeout=120)
+        done = self._nursery.run(command, said=said, cwd=self._folder, env=self._environment, timeout=120)
         answer.code, answer.text = done.returncode, done.stdout + done.stderr
 
     def _fetch(self, words: list[str], answer: Answer) -> None:
@@ -322,6 +324,21 @@ def test_operators_howto(secret_key: None, reader: Reader, blocks: Mapping[str, 
     assert f"secret={secret}" in enrolled.text
     assert "ann, since" in listed.text
     assert secret not in listed.text + removed.text
+
+
+def test_secrets_howto(secret_key: None, reader: Reader, folder: Path, blocks: Mapping[str, Any]) -> None:
+    """What is piped in is kept, and shown by no command of the page."""
+    (folder / "smtp-url").write_text("smtps://mailer:correct-horse@mail.shop.example\n", encoding="utf-8")
+
+    answers = reader.type_all(blocks["docs/how-to/keep-secrets.md"])
+
+    assert [answer.code for answer in answers] == [0] * 6, "".join(answer.text for answer in answers)
+    _, kept, shown, listed, _, rotated = answers
+    assert "set, and secret" in kept.text
+    assert "source    store" in shown.text
+    assert "ann@shop.example, bob@shop.example" in listed.text
+    assert "MAINTENANCE_SMTP_URL: was up to date" in rotated.text
+    assert "horse" not in "".join(answer.text for answer in answers)
 
 
 def test_report_howto(reader: Reader, folder: Path, blocks: Mapping[str, Any]) -> None:

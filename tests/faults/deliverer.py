@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 
-from quiesce import MaintenanceEvent, Notice, SystemClock, hookimpl, open_store
+from quiesce import MaintenanceEvent, Notice, Settings, SystemClock, hookimpl, open_store
 from quiesce.control.outbox import Outbox
 from quiesce.plugins import PluginManager
 
@@ -37,6 +37,7 @@ def main() -> None:
         clock=SystemClock(),
         service_name="shop",
         hook_timeout_seconds=30.0,
+        settings=Settings,
         claim_seconds=float(claim_seconds),
     )
     while True:

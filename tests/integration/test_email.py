@@ -148,12 +148,6 @@ def make_server() -> Iterator[Callable[..., MailServer]]:
         yield make
 
 
-@pytest.fixture(autouse=True)
-def _forget_settings() -> Iterator[None]:
-    yield
-    quiesce_email.configure(settings=None)
-
-
 def notice(**changes: Any) -> Notice:
     """One that no other test has, so that none of its recipients counts as served."""
     event = MaintenanceEvent(
@@ -170,8 +164,7 @@ def send(url: str, what: Notice, *operators: str, users: tuple[str, ...] = (), s
         email_users=users,
         hook_timeout=timedelta(seconds=seconds),
     )
-    quiesce_email.configure(settings=settings)
-    quiesce_email.notify(what)
+    quiesce_email.notify(what, settings)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "at once"])
@@ -441,12 +434,11 @@ def test_core_finds_the_hook_and_hears_of_failure(make_server: Any) -> None:
     server = make_server()
     server.answers["ann@shop.example"] = "450 Later"
     settings = Settings(smtp_url=server.url, email_from="ops@shop.example", email_operators=("ann@shop.example",))
-    quiesce_email.configure(settings=settings)
     what = notice()
 
-    first = plugins.notify(what, timeout_seconds=20, only="email")
+    first = plugins.notify(what, settings=settings, timeout_seconds=20, only="email")
     server.answers.clear()
-    second = plugins.notify(what, timeout_seconds=20, only="email")
+    second = plugins.notify(what, settings=settings, timeout_seconds=20, only="email")
 
     assert (first.ok, second.ok) == (False, True)
     assert "put off" in str(first.error)
@@ -458,21 +450,17 @@ def test_alerts_that_are_switched_off_reach_nobody(make_server: Any) -> None:
     server = make_server()
     settings = {"smtp_url": server.url, "email_from": "ops@shop.example", "email_operators": ("ann@shop.example",)}
 
-    quiesce_email.configure(settings=Settings(**settings, email_alerts=False))
-    quiesce_email.notify(notice())
+    quiesce_email.notify(notice(), Settings(**settings, email_alerts=False))
     assert server.connections == 0
 
-    quiesce_email.configure(settings=Settings(**settings))
-    quiesce_email.notify(notice())
+    quiesce_email.notify(notice(), Settings(**settings))
     assert server.connections == 1
 
 
-def test_process_that_names_no_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_that_names_no_server_says_so() -> None:
     """A command on a machine without the settings must not have a notice count as told that a worker would send."""
-    monkeypatch.delenv("MAINTENANCE_SMTP_URL", raising=False)
-
     with pytest.raises(DeliveryError, match="MAINTENANCE_SMTP_URL is not set") as caught:
-        quiesce_email.notify(notice())
+        quiesce_email.notify(notice(), Settings())
 
     assert caught.value.is_unconfigured
 
@@ -486,7 +474,5 @@ def test_process_that_names_no_server_says_so(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_half_a_configuration_is_a_failure(settings: dict[str, Any], named: str) -> None:
     """Silence would look like mail that was sent."""
-    quiesce_email.configure(settings=Settings(smtp_url="smtp://127.0.0.1:1", **settings))
-
     with pytest.raises(DeliveryError, match=named):
-        quiesce_email.notify(notice())
+        quiesce_email.notify(notice(), Settings(smtp_url="smtp://127.0.0.1:1", **settings))

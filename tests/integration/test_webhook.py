@@ -241,8 +241,8 @@ def test_settings_alone_make_a_webhook(receiver: Receiver, monkeypatch: pytest.M
     monkeypatch.setenv("MAINTENANCE_WEBHOOK_SHAPE", "slack")
     monkeypatch.setenv("MAINTENANCE_WEBHOOK_ALLOW_PRIVATE", "true")
 
-    quiesce_webhook.notify(notice=notice())
-    quiesce_webhook.notify(notice=notice(EventKind.OVERRUN))
+    quiesce_webhook.notify(notice=notice(), settings=Settings.load())
+    quiesce_webhook.notify(notice=notice(EventKind.OVERRUN), settings=Settings.load())
 
     (request,) = receiver.requests
     assert Verifier(OLD).verify(request.body, request.headers)["text"].startswith("shop: normal maintenance has")
@@ -253,7 +253,7 @@ def test_process_that_has_no_address_says_so(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("MAINTENANCE_WEBHOOK_URL", raising=False)
 
     with pytest.raises(DeliveryError, match="MAINTENANCE_WEBHOOK_URL is not set") as caught:
-        quiesce_webhook.notify(notice=notice())
+        quiesce_webhook.notify(notice=notice(), settings=Settings.load())
 
     assert caught.value.is_unconfigured
 
@@ -266,7 +266,10 @@ def test_each_webhook_is_a_plugin_that_fails_for_itself(receiver: Receiver) -> N
         plugins.register(Webhook(receiver.url("/"), allow_private=True), "webhook:dead")
         plugins.register(Webhook(alive.url("/"), allow_private=True), "webhook:alive")
 
-        results = [plugins.notify(notice(), timeout_seconds=15, only=f"webhook:{name}") for name in ("dead", "alive")]
+        results = [
+            plugins.notify(notice(), settings=Settings(), timeout_seconds=15, only=f"webhook:{name}")
+            for name in ("dead", "alive")
+        ]
 
         assert [result.ok for result in results] == [False, True]
         assert len(alive.requests) == 1
@@ -329,7 +332,7 @@ def test_deadline_is_below_the_timeout_of_hooks(receiver: Receiver, monkeypatch:
     monkeypatch.setenv("MAINTENANCE_HOOK_TIMEOUT", "0.5")
 
     with pytest.raises(DeliveryError, match=r"within 0\.45 s"):
-        quiesce_webhook.notify(notice=notice())
+        quiesce_webhook.notify(notice=notice(), settings=Settings.load())
 
     assert timedelta(seconds=sending.TOTAL_SECONDS) < Settings().hook_timeout
     assert connecting.CONNECT_SECONDS < sending.TOTAL_SECONDS

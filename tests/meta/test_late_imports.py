@@ -113,7 +113,7 @@ def test_the_notifier_by_mail_imports_no_mail_before_it_has_a_server(tmp_path: P
     """It is imported by every worker, and used by one."""
     script = (
         "import quiesce, quiesce_email\n"
-        "try:\n    quiesce_email.notify(None)\n"
+        "try:\n    quiesce_email.notify(None, quiesce.Settings())\n"
         "except quiesce.DeliveryError as error:\n    assert error.is_unconfigured\n"
         "else:\n    raise SystemExit('mail was sent')"
     )

@@ -57,12 +57,14 @@ class Nursery:
             return subprocess.Popen(words, **options)
         return _Program(words, nursery=self._address, **options)
 
-    def run(self, words: Sequence[str], *, timeout: float, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end; what it writes is read as text."""
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    def run(
+        self, words: Sequence[str], *, timeout: float, said: str = "", **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end, with this on its standard input; what it writes is read as text."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with self.start(words, **pipes, text=True, **options) as process:
             try:
-                written, complained = process.communicate(timeout=timeout)
+                written, complained = process.communicate(said, timeout=timeout)
             except BaseException:
                 process.kill()
                 raise

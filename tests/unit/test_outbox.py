@@ -16,6 +16,7 @@ from quiesce import (
     EventKind,
     MaintenanceEvent,
     Notice,
+    Settings,
     Store,
     hookimpl,
 )
@@ -87,7 +88,7 @@ def make_outbox(store: Store, clock: FakeClock) -> Iterator[Callable[..., Outbox
             clock=clock,
             service_name="shop",
             hook_timeout_seconds=20.0,
-            is_enabled=is_enabled,
+            settings=lambda: Settings(notifications_enabled=is_enabled),
             claim_seconds=1.0,
         )
         made.append(outbox)
@@ -249,13 +250,13 @@ def test_call_that_hangs_is_not_overtaken_by_its_own_repeat() -> None:
     plugins = manager(**{f"hanging-{id(hanging)}": hanging})
     (name,) = plugins.implements("notify")
 
-    first = plugins.notify(notice, timeout_seconds=0.05, only=name)
-    second = plugins.notify(notice, timeout_seconds=0.05, only=name)
+    first = plugins.notify(notice, settings=Settings(), timeout_seconds=0.05, only=name)
+    second = plugins.notify(notice, settings=Settings(), timeout_seconds=0.05, only=name)
     hanging.release.set()
 
     assert "timed out" in (first.error or "")
     assert "was not called" in (second.error or "")
-    eventually(lambda: plugins.notify(notice, timeout_seconds=5, only=name).ok)
+    eventually(lambda: plugins.notify(notice, settings=Settings(), timeout_seconds=5, only=name).ok)
 
 
 def test_look_that_finds_nothing_writes_nothing(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from .model import OperationType, Rule, SettingsError
+from .model import OperationType, Rule, SettingsError, SettingSource
 from .settings_entry import Setting
 from .settings_file import read_operations, read_rules, read_table, unknown_key
 from .settings_table import SETTINGS
@@ -34,6 +35,10 @@ _EXEMPT = paths(next(setting.default for setting in SETTINGS if setting.attribut
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be configured; ``SETTINGS`` says what each means and what may stand in it.
+
+    Attributes:
+        sources: where values come from that were not given as arguments, by attribute.
+        unreadable: the names of settings that the store keeps, and this process cannot read.
 
     Raises:
         SettingsError: values are wrong; lists each of them.
@@ -77,6 +82,8 @@ class Settings:
     alert_outbox_after: timedelta = timedelta(minutes=5)
     rules: tuple[Rule, ...] = ()
     operations: tuple[OperationType, ...] = ()
+    sources: Mapping[str, SettingSource] = field(default=MappingProxyType({}), repr=False, compare=False)
+    unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         faults: list[str] = []
@@ -91,6 +98,41 @@ class Settings:
     def secret_keys(self) -> tuple[str, ...]:
         """The keys that ``secret_key`` holds: the one in use first, then former ones; empty without any."""
         return () if self.secret_key is None else split_keys(self.secret_key)
+
+    def source_of(self, setting: Setting) -> SettingSource:
+        """Return where the value of a setting comes from."""
+        is_default = getattr(self, setting.attribute) == _DEFAULTS[setting.attribute]
+        otherwise = SettingSource.DEFAULT if is_default else SettingSource.APPLICATION
+        return self.sources.get(setting.attribute, otherwise)
+
+    def with_stored(self, values: Mapping[str, object], *, unreadable: tuple[str, ...] = ()) -> Settings:
+        """Return these settings with what the store keeps in place of defaults.
+
+        Args:
+            values: by attribute, as ``Setting.read`` returned them.
+            unreadable: the names of those that are kept, but cannot be read here.
+        """
+        kept: dict[str, Any] = {
+            setting.attribute: values[setting.attribute]
+            for setting in SETTINGS
+            if setting.attribute in values and self.source_of(setting) is SettingSource.DEFAULT
+        }
+        sources = {**self.sources, **dict.fromkeys(kept, SettingSource.STORE)}
+        return replace(self, **kept, sources=sources, unreadable=unreadable)
+
+    def check_readable(self, *prefixes: str) -> None:
+        """Raise if the store keeps a setting, by the start of its name, that this process cannot read.
+
+        For plugins: what was set is not the same as what was not, and neither is to be done without it.
+
+        Raises:
+            SettingsError: names each of them.
+        """
+        found = [name for name in self.unreadable if name.startswith(prefixes)]
+        if found:
+            raise SettingsError(
+                [f"{name}: the store keeps it, but it cannot be read here; see 'quiesce config list'" for name in found]
+            )
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, *, path: Path | str | None = None) -> Settings:
@@ -109,14 +151,16 @@ class Settings:
         named = path or environ.get(CONFIG_FILE, "").strip() or None
         table = read_table(None if named is None else Path(named), faults)
         found = _from_table(table, faults)
+        sources = dict.fromkeys(found, SettingSource.FILE)
         for setting in SETTINGS:
             raw = environ.get(setting.name, "").strip()
             if raw:
                 found[setting.attribute] = _read(setting, raw, faults)
+                sources[setting.attribute] = SettingSource.ENVIRONMENT
         faults += _misspelled(environ)
         if faults:
             raise SettingsError(faults)
-        return cls(**found)
+        return cls(**found, sources=sources)
 
     @classmethod
     def from_config(cls, config: object) -> Settings:
@@ -139,7 +183,11 @@ class Settings:
         }
         if faults:
             raise SettingsError(faults)
-        return replace(cls.load(), **read)
+        loaded = cls.load()
+        return replace(loaded, **read, sources={**loaded.sources, **dict.fromkeys(read, SettingSource.APPLICATION)})
+
+
+_DEFAULTS = {each.name: each.default for each in fields(Settings)}
 
 
 def _from_table(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Setting:
         expected: what a value must be, in words.
         read: turns a raw value into the one that ``Settings`` holds.
         is_confidential: whether the value is kept out of every message.
+        is_storable: whether the store may keep it, for all processes: it is asked for at each use.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Setting:
     expected: str
     read: Callable[[object], object]
     is_confidential: bool = False
+    is_storable: bool = False
 
 
 def seconds_from(least: str) -> str:

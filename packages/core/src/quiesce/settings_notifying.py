@@ -14,6 +14,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "Whether anybody is notified at all.",
         YES_NO,
         values.boolean,
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_EMAIL_ALERTS",
@@ -22,6 +23,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "Whether alerts go out by e-mail.",
         YES_NO,
         values.boolean,
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_WEBHOOK_URL",
@@ -31,6 +33,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "an http or https URL",
         values.web_address,
         is_confidential=True,
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_WEBHOOK_SECRETS",
@@ -40,6 +43,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "whsec_ and 24 to 64 bytes in base64; several separated by commas",
         values.webhook_secrets,
         is_confidential=True,
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_WEBHOOK_SHAPE",
@@ -48,6 +52,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "The form of the notices to MAINTENANCE_WEBHOOK_URL.",
         "standard, slack or teams",
         values.choice("standard", "slack", "teams"),
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_WEBHOOK_EVENTS",
@@ -56,6 +61,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "The kinds of events that MAINTENANCE_WEBHOOK_URL is told of; every kind when not set.",
         f"any of {', '.join(EventKind)}, separated by commas",
         values.some_of(*EventKind),
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_WEBHOOK_ALLOW_PRIVATE",
@@ -73,6 +79,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "an address such as smtp://user:password@host:587 or smtps://host, and no password without TLS",
         values.smtp_address,
         is_confidential=True,
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_EMAIL_FROM",
@@ -81,6 +88,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "The sender of e-mails.",
         "an address such as ops@shop.example or Shop <ops@shop.example>, in ASCII",
         values.sender,
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_EMAIL_OPERATORS",
@@ -89,6 +97,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "Who is sent everything that happens to windows, by e-mail.",
         "at most 1000 e-mail addresses in ASCII, separated by commas",
         values.mail_addresses,
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_EMAIL_USERS",
@@ -97,6 +106,7 @@ NOTIFYING: tuple[Setting, ...] = (
         "The users, or the mailing lists they read, who are sent what concerns them.",
         "at most 1000 e-mail addresses in ASCII, separated by commas",
         values.mail_addresses,
+        is_storable=True,
     ),
     Setting(
         "MAINTENANCE_EMAIL_TEMPLATES",
@@ -113,5 +123,6 @@ NOTIFYING: tuple[Setting, ...] = (
         "The time zone of the times in e-mails, which also stand there in UTC.",
         "an IANA time zone such as Europe/Berlin",
         values.time_zone,
+        is_storable=True,
     ),
 )

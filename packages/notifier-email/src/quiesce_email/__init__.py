@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ._version import __version__
-from .configuring import configure
 from .hooks import notify
 
-__all__ = ["__version__", "configure", "notify"]
+__all__ = ["__version__", "notify"]

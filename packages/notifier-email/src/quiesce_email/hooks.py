@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from quiesce import DeliveryError, Notice, hookimpl
-
-from .configuring import settings_in_force
+from quiesce import DeliveryError, Notice, Settings, hookimpl
 
 
 @hookimpl
-def notify(notice: Notice) -> None:
+def notify(notice: Notice, settings: Settings) -> None:
     """Send the notice by e-mail to whom it is for, unless ``MAINTENANCE_EMAIL_ALERTS`` is false.
 
     Raises:
         DeliveryError: not everybody has it, or nobody will ever take it.
-        SettingsError: the settings are wrong.
+        SettingsError: the store keeps a setting of e-mail that cannot be read here.
     """
-    settings = settings_in_force()
+    settings.check_readable("MAINTENANCE_SMTP_", "MAINTENANCE_EMAIL_")
     if not settings.email_alerts:
         return
     if settings.smtp_url is None:

@@ -6,13 +6,14 @@ from quiesce import DeliveryError, Notice, Settings, hookimpl
 
 
 @hookimpl
-def notify(notice: Notice) -> None:
+def notify(notice: Notice, settings: Settings) -> None:
     """Post a notice to MAINTENANCE_WEBHOOK_URL.
 
     Raises:
         DeliveryError: the receiver did not take it, or that setting is missing.
+        SettingsError: the store keeps a setting of the webhook that cannot be read here.
     """
-    settings = Settings.load()
+    settings.check_readable("MAINTENANCE_WEBHOOK_")
     if settings.webhook_url is None:
         raise DeliveryError("MAINTENANCE_WEBHOOK_URL is not set", is_unconfigured=True)
     from .sending import TOTAL_SECONDS  # noqa: PLC0415 - only who has a webhook pays for it

@@ -27,7 +27,7 @@ def list_(connection: Connection) -> None:
     """List every notifier: what waits, what fails, and what was given up."""
     with connection.open() as service:
         found = service.notifications.list()
-        is_enabled = service.settings.notifications_enabled
+        is_enabled = service.config.current().notifications_enabled
         if not is_enabled:
             connection.terminal.warn("MAINTENANCE_NOTIFICATIONS_ENABLED is false here: nothing is sent")
         if not found:
@@ -60,7 +60,7 @@ def retry(connection: Connection, *, notifier: str) -> None:
 def test(connection: Connection, *, notifier: str) -> int:
     """Send a notice from here that is marked as a test, to operators.
 
-    It uses the settings of this shell, which need not be those of the workers.
+    It uses the settings of this shell, which need not be those of the workers, and those that the store keeps.
     """
     with connection.open() as service, changing(connection):
         tried = service.notifications.test(notifier, actor=who_asks())

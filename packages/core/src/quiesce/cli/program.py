@@ -20,6 +20,7 @@ from .terminal import JSON_OPTION, Terminal
 _COMMANDS = {
     "alerts": "alerts",
     "audit": "audit",
+    "config": "config",
     "disable": "windows",
     "emergency": "emergency",
     "enable": "windows",

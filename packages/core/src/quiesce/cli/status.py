@@ -42,6 +42,8 @@ def status(connection: Connection) -> None:
         connection.terminal.say(title, _lines(current, report, counts, steps, store=store), colour=colour)
         if current.is_active and not report.workers:
             connection.terminal.warn(f"NO WORKER is attached to the store {service.store.url}: nothing applies this")
+        for name, problem in service.config.problems().items():
+            connection.terminal.warn(f"the store keeps {name}, but it is not in force here: {problem}")
         connection.terminal.answer(
             {
                 **status_document(current),

@@ -225,7 +225,7 @@ def logging(attempt: Attempt) -> Outcome:
 def notifications(attempt: Attempt) -> Outcome:
     """Wait until every notifier has told of the start; where no worker sends, this process does."""
     runtime, store = attempt.runtime, attempt.runtime.store
-    if not runtime.settings.notifications_enabled:
+    if not runtime.stored.settings().notifications_enabled:
         return Outcome(is_skipped=True, detail="MAINTENANCE_NOTIFICATIONS_ENABLED is false")
     names = runtime.plugins.implements("notify")
     if not names:

@@ -107,7 +107,8 @@ class NotificationDesk:
         """
         actor = check_actor(actor)
         runtime = self._runtime
-        if not runtime.settings.notifications_enabled:
+        settings = runtime.stored.settings()
+        if not settings.notifications_enabled:
             raise ConflictError("MAINTENANCE_NOTIFICATIONS_ENABLED is false, so nothing is sent")
         if notifier not in runtime.plugins.implements(HOOK):
             raise ConflictError(f"no plugin {notifier!r:.80} that notifies is installed here")
@@ -118,7 +119,7 @@ class NotificationDesk:
             now=runtime.clock.now(),
         )
         seconds = runtime.settings.hook_timeout.total_seconds()
-        result = runtime.plugins.notify(notice, timeout_seconds=seconds, only=notifier)
+        result = runtime.plugins.notify(notice, settings=settings, timeout_seconds=seconds, only=notifier)
         return NotifierTest(
             notifier=notifier, is_ok=result.ok, seconds=result.seconds, problem="" if result.ok else result.error or ""
         )
@@ -137,7 +138,7 @@ class NotificationDesk:
             StoreError: the store does not answer.
         """
         runtime = self._runtime
-        if not runtime.settings.notifications_enabled:
+        if not runtime.stored.settings().notifications_enabled:
             return {}
         deadline = time.monotonic() + within_seconds
         attended = self._attended()
@@ -159,6 +160,7 @@ class NotificationDesk:
                 store=runtime.store,
                 clock=runtime.clock,
                 service_name=runtime.settings.service_name,
+                settings=runtime.stored.settings,
                 seconds_left=lambda: min(longest, deadline - _SPARE_SECONDS - time.monotonic()),
                 counts_failures=False,
             )

@@ -21,6 +21,7 @@ from .outbox_rules import end_of
 
 if TYPE_CHECKING:
     from ..plugins import PluginManager
+    from ..settings import Settings
     from ..stores import Store
 
 HOOK = "notify"
@@ -53,7 +54,7 @@ class Outbox:
         clock: for what is due.
         service_name: told in each notice.
         hook_timeout_seconds: how long a notifier may take for one notice.
-        is_enabled: whether anybody is told at all; if not, what happens meanwhile is never told.
+        settings: returns those in force; by them nobody may be told, and what happens meanwhile is never told then.
         claim_seconds: after which another process takes over from one that died.
     """
 
@@ -65,7 +66,7 @@ class Outbox:
         clock: Clock,
         service_name: str,
         hook_timeout_seconds: float,
-        is_enabled: bool = True,
+        settings: Callable[[], Settings],
         claim_seconds: float = CLAIM_SECONDS,
     ) -> None:
         self._plugins = plugins
@@ -73,7 +74,7 @@ class Outbox:
         self._clock = clock
         self._service_name = service_name
         self._hook_timeout_seconds = hook_timeout_seconds
-        self._is_enabled = is_enabled
+        self._settings = settings
         self._claim_seconds = claim_seconds
         self._turns = {name: _Turn() for name in plugins.implements(HOOK)}
         self._attend_at = float("-inf")
@@ -112,10 +113,11 @@ class Outbox:
             store=self._store,
             clock=self._clock,
             service_name=self._service_name,
+            settings=self._settings,
             seconds_left=lambda: self._hook_timeout_seconds,
             claim_seconds=self._claim_seconds,
         )
-        if not self._is_enabled:
+        if not self._settings().notifications_enabled:
             delivery.skip()
             became = Delivered(end=DeliveryEnd.DRAINED)
         else:

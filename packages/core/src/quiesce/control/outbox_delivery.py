@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..clock import Clock
     from ..plugins import HookResult, PluginManager
+    from ..settings import Settings
     from ..stores import Store
 
 _PAGE = 100
@@ -70,6 +71,7 @@ class Delivery:
         store: with the events.
         clock: for pauses.
         service_name: told in each notice.
+        settings: returns those in force; asked before each notice.
         seconds_left: how long the next call may take; nothing is begun when it is not above zero.
         counts_failures: whether a failure is the notifier's, and not only this process's attempt: else the place is
             left as it was found, but for what was delivered.
@@ -84,6 +86,7 @@ class Delivery:
         store: Store,
         clock: Clock,
         service_name: str,
+        settings: Callable[[], Settings],
         seconds_left: Callable[[], float],
         counts_failures: bool = True,
         claim_seconds: float = CLAIM_SECONDS,
@@ -93,6 +96,7 @@ class Delivery:
         self._store = store
         self._clock = clock
         self._service_name = service_name
+        self._settings = settings
         self._seconds_left = seconds_left
         self._counts_failures = counts_failures
         self._claim = Claim(store.items, name, holder=os.urandom(8).hex(), seconds=claim_seconds)
@@ -247,7 +251,8 @@ class Delivery:
 
     def _send(self, event: MaintenanceEvent, state: MaintenanceState, *, attempt: int) -> HookResult:
         notice = make_notice(event, state, service_name=self._service_name, attempt=attempt)
-        return self._plugins.notify(notice, timeout_seconds=self._seconds_left(), only=self._name)
+        settings = self._settings()
+        return self._plugins.notify(notice, settings=settings, timeout_seconds=self._seconds_left(), only=self._name)
 
 
 def _problem_of(result: HookResult) -> str:

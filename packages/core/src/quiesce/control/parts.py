@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..gate.listening import Listener
     from ..plugins import PluginManager
     from .audit import AuditDesk
+    from .configuration import ConfigDesk
     from .notifications import NotificationDesk
     from .operators import OperatorDesk
     from .passes import PassDesk
@@ -60,7 +61,7 @@ class ServiceParts:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """The settings that this process was given; ``config.current()`` are those with what the store keeps."""
         return self._runtime.settings
 
     @property
@@ -166,6 +167,13 @@ class ServiceParts:
         from .notifications import NotificationDesk  # noqa: PLC0415 - for the few processes that ask about them
 
         return NotificationDesk(self._runtime, writer=self._writer)
+
+    @property
+    def config(self) -> ConfigDesk:
+        """The settings that the store keeps, for all processes, and those in force with them."""
+        from .configuration import ConfigDesk  # noqa: PLC0415 - for the few processes that ask about them
+
+        return ConfigDesk(self._runtime, writer=self._writer)
 
     @property
     def operators(self) -> OperatorDesk:

@@ -13,6 +13,7 @@ from ..model import BUILTIN_OPERATIONS, AuditChain, BoardError, ConflictError, O
 from ..settings import Settings
 from ..stores import Store, open_store
 from .committing import Committer
+from .stored_settings import StoredSettings
 
 if TYPE_CHECKING:
     from ..gate import Agent, Gate, MaintenanceOperationClassifier
@@ -57,6 +58,8 @@ class Runtime:
         self.chain = AuditChain(settings.secret_keys)
         """What chains the audit records."""
         self.committer = Committer(store=self.store, clock=clock, board=self.board, chain=self.chain)
+        self.stored = StoredSettings(settings, store=self.store, clock=clock)
+        """The settings in force: those that this process was given, with what the store keeps."""
 
     @property
     def plugins(self) -> PluginManager:

@@ -65,6 +65,18 @@ class SecretBox:
             )
             raise SettingsError([fault]) from exc
 
+    def renewed(self, sealed: str, *, of: str) -> str | None:
+        """Return the ciphertext by the newest key; ``None``: it is by that one already.
+
+        Raises:
+            SettingsError: as ``open`` does.
+        """
+        try:
+            SecretBox(self._keys[:1]).open(sealed, of=of)
+        except SettingsError:
+            return self.seal(self.open(sealed, of=of), of=of)
+        return None
+
     def _derived(self, of: str) -> MultiFernet:
         from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415 - see above

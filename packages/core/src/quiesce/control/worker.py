@@ -82,7 +82,7 @@ class Worker:
             clock=runtime.clock,
             service_name=settings.service_name,
             hook_timeout_seconds=settings.hook_timeout.total_seconds(),
-            is_enabled=settings.notifications_enabled,
+            settings=runtime.stored.settings,
         )
         self._alerts = AlertWatch(runtime, outage=lambda: self.agent.last_outage)
         self._audit = AuditUpkeep(runtime)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .alerts import Alert, AlertRule
 from .audit_chain import AuditChain, ChainLink, is_keyed
 from .audit_head import GENESIS, NO_HEAD, AuditHead
+from .configuration import ConfiguredSetting, KeyRotation, SettingSource
 from .decisions import Decision, Outcome
 from .emergency import CheckKind, EmergencyProgress, EmergencyRecovery, EmergencyStep, RecoveryCheck, StepStatus
 from .errors import (
@@ -84,6 +85,7 @@ __all__ = [
     "CallerKind",
     "ChainLink",
     "CheckKind",
+    "ConfiguredSetting",
     "ConflictError",
     "CountKey",
     "DeadNotice",
@@ -106,6 +108,7 @@ __all__ = [
     "JobRestoreReport",
     "JobStop",
     "JobStopReport",
+    "KeyRotation",
     "Lease",
     "LedgerEntry",
     "MaintenanceEvent",
@@ -150,6 +153,7 @@ __all__ = [
     "SessionPolicy",
     "SessionStats",
     "SessionVerdict",
+    "SettingSource",
     "SettingsError",
     "StepStatus",
     "StoreCorruptError",

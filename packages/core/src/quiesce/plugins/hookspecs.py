@@ -24,6 +24,7 @@ from ..model import (
     RequestInfo,
     SessionInvalidation,
 )
+from ..settings import Settings
 
 if TYPE_CHECKING:
     from ..stores.base import Store
@@ -103,8 +104,10 @@ def on_session_invalidate(invalidation: SessionInvalidation) -> None:
 
 
 @hookspec
-def notify(event: MaintenanceEvent, notice: Notice) -> None:
+def notify(event: MaintenanceEvent, notice: Notice, settings: Settings) -> None:
     """Tell people of what happened.
+
+    ``settings`` are those in force now: what the process was given, and for the rest what the store keeps.
 
     When: after the commit, once for each event and plugin and in the order of what happened: by the leading agent, or
         by a command before it ends. Again until it has returned, later and later for a day at most; and again after

@@ -32,6 +32,7 @@ from .discovery import discover, warn_of_unknown
 from .results import HookResult, PluginInfo
 
 if TYPE_CHECKING:
+    from ..settings import Settings
     from ..stores.base import Store
 
 _MARK = f"{hookspecs.PROJECT}_impl"
@@ -141,9 +142,10 @@ class PluginManager:
             calls = [call for call in calls if call[0] == only]
         return call_all(calls, hook="on_session_invalidate", timeout_seconds=timeout_seconds)
 
-    def notify(self, notice: Notice, *, timeout_seconds: float, only: str) -> HookResult:
+    def notify(self, notice: Notice, *, settings: Settings, timeout_seconds: float, only: str) -> HookResult:
         """Have one plugin tell people, unless an earlier call of it hangs; never raises, ends after the timeout."""
-        calls = [call for call in self._calls("notify", event=notice.event, notice=notice) if call[0] == only]
+        given = self._calls("notify", event=notice.event, notice=notice, settings=settings)
+        calls = [call for call in given if call[0] == only]
         # A call that hangs may still deliver: beside another one it would turn the order round.
         return call_all(calls, hook="notify", timeout_seconds=timeout_seconds, most_left_behind=1)[0]
 

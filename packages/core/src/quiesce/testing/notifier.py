@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from ..model import Audience, EventKind, MaintenanceEvent, MaintenanceWindow, Mode, Notice
 from ..plugins import HookResult, PluginManager
+from ..settings import Settings
 from .clock import NOON
 from .waiting import eventually
 
@@ -20,8 +21,8 @@ _HOSTILE = "Zahl's & <b>\u00fcber\u00a0all</b>\r\nBcc: x@example.org\r\n\r\n{0} 
 class NotifierContract(ABC):
     """What every plugin that implements ``notify`` must do; subclass it as ``Test…``, with a real receiver.
 
-    Each test begins with a receiver that works and has been sent nothing, and a plugin that is set up to send to it;
-    make it so in a fixture that is used automatically.
+    Each test begins with a receiver that works and has been sent nothing, and a plugin that is set up to send to it,
+    by the environment if it follows the settings; make it so in a fixture that is used automatically.
 
     Attributes:
         plugin: the module, or the object, that carries the hook.
@@ -133,7 +134,8 @@ class NotifierContract(ABC):
         manager = PluginManager()
         manager.register(self.plugin, "contract")
         assert manager.implements("notify"), "the plugin implements no hook 'notify'"
-        return manager.notify(notice, timeout_seconds=2 * self.dead_within_seconds, only="contract")
+        seconds = 2 * self.dead_within_seconds
+        return manager.notify(notice, settings=Settings.load(), timeout_seconds=seconds, only="contract")
 
     def _deliver(self, notice: Notice) -> None:
         result = self._notify(notice)

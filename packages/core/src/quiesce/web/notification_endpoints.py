@@ -26,7 +26,7 @@ class NotificationEndpoints:
         yield retry, self._retry
 
     def _list(self, _: Call) -> ApiResponse:
-        is_enabled = self._service.settings.notifications_enabled
+        is_enabled = self._service.config.current().notifications_enabled
         return json_response(notifications_document(self._service.notifications.list(), is_enabled=is_enabled))
 
     def _retry(self, call: Call) -> ApiResponse:
