@@ -19,6 +19,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
+from quiesce import open_store
 from quiesce.testing import eventually
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path, *options: str, sentinel: str | None = None) -> None:
-        self.port = free_port()
+        # Of a server of the same port that ran before, the machine knows still what was last committed to it.
+        self.port = next(port for port in iter(free_port, None) if not boards_of(port))
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._log = folder / "redis.log"
         common = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
@@ -102,6 +104,12 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def end(self) -> None:
+        """End it for good; what the machine knows of it is removed."""
+        self.kill()
+        for path in boards_of(self.port):
+            path.unlink(missing_ok=True)
+
     def pause(self) -> None:
         """Let it hang: it takes connections and answers nothing."""
         os.kill(self.pid, signal.SIGSTOP)
@@ -127,6 +135,16 @@ class RedisServer:
             return False
 
 
+def boards_of(port: int) -> list[Path]:
+    """Return what lies in shared memory about the Redis of this port."""
+    found: list[Path] = []
+    for name in ("default", "shop"):
+        with contextlib.closing(open_store(f"redis://127.0.0.1:{port}/0", service_name=name)) as store:
+            assert store.board_path is not None
+            found += store.board_path.parent.glob(f"{store.board_path.name}*")
+    return found
+
+
 def free_port() -> int:
     """Return a port that was free a moment ago and that no outgoing connection is given.
 
@@ -148,7 +166,7 @@ def running_redis(folder: Path) -> Iterator[RedisServer]:
         server.start()
         yield server
     finally:
-        server.kill()
+        server.end()
 
 
 @pytest.fixture(scope="session")
@@ -172,7 +190,7 @@ def make_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 
     yield make
     for server in servers:
-        server.kill()
+        server.end()
 
 
 @pytest.fixture
@@ -187,7 +205,7 @@ def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
-    server.kill()
+    server.end()
 
 
 @pytest.fixture(scope="session")

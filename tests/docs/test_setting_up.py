@@ -29,6 +29,7 @@ OPERATED_IN = {
     "docs/how-to/enrol-operators.md",
     "docs/how-to/get-alerted.md",
     "docs/how-to/handle-an-emergency.md",
+    "docs/how-to/keep-an-audit-trail.md",
     "docs/how-to/keep-secrets.md",
     "docs/how-to/let-testers-in.md",
     "docs/how-to/log-people-out.md",

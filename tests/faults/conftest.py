@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quiesce import EnhancedMaintenanceModeService, Settings
+from quiesce import EnhancedMaintenanceModeService, Settings, open_store
 from quiesce.testing import eventually
 
 APPS = Path(__file__).parent / "apps"
@@ -44,7 +44,7 @@ def seeds(config: pytest.Config) -> list[int]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different ports that were free a moment ago and that no outgoing connection is given."""
+    """Return different ports that were free a moment ago, that no outgoing connection is given, and that no board knows."""
     chance = random.SystemRandom()  # pytest-randomly seeds the other one alike in all workers
     found: list[int] = []
     with ExitStack() as stack:
@@ -52,8 +52,16 @@ def free_ports(count: int) -> list[int]:
             probe = stack.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", chance.randrange(22_000, 32_000)))
-                found.append(probe.getsockname()[1])
+                port = probe.getsockname()[1]
+                if not has_board(port):
+                    found.append(port)
     return found
+
+
+def has_board(port: int) -> bool:
+    """Whether the machine knows what was last committed to a Redis of this port."""
+    with contextlib.closing(open_store(f"redis://127.0.0.1:{port}/0")) as store:
+        return store.board_path is not None and store.board_path.exists()
 
 
 @pytest.fixture

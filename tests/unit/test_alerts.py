@@ -326,7 +326,14 @@ def test_alert_about_a_stuck_notifier_is_told_by_another(
     mail, chat = Notifier(DeliveryError("450 try later")), Notifier()
     cluster = Cluster(store, clock, mail=mail, chat=chat)
     watch = cluster.watch(alert_outbox_after=60)
-    outbox = Outbox(plugins=cluster.plugins, store=store, clock=clock, service_name="shop", hook_timeout_seconds=20)
+    outbox = Outbox(
+        plugins=cluster.plugins,
+        store=store,
+        clock=clock,
+        service_name="shop",
+        hook_timeout_seconds=20,
+        settings=Settings,
+    )
     service = make_service(store=store, plugins=cluster.plugins)
 
     def is_drained() -> bool:
@@ -397,7 +404,14 @@ def test_notifier_that_tells_nobody_opens_an_alert(
     """One that was never set up is no fault beside one that is; that nobody is told at all is one."""
     cluster = Cluster(store, clock, mail=Notifier(mail), chat=Notifier(chat))
     service = make_service(store=store, plugins=cluster.plugins)
-    outbox = Outbox(plugins=cluster.plugins, store=store, clock=clock, service_name="shop", hook_timeout_seconds=20)
+    outbox = Outbox(
+        plugins=cluster.plugins,
+        store=store,
+        clock=clock,
+        service_name="shop",
+        hook_timeout_seconds=20,
+        settings=Settings,
+    )
 
     def is_settled() -> bool:
         outbox.step(store.load())

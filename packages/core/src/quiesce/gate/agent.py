@@ -87,8 +87,7 @@ class Agent:
         self._ask_for_silent_at = self._beat_at = -1.0
         self.leads_until = -1.0  # by the monotonic clock
         self._failed_at: float | None = None
-        self.last_outage = (float("-inf"), float("-inf"))
-        """When the store last did not answer: begin and end, by the monotonic clock."""
+        self.last_outage = (float("-inf"), float("-inf"))  # its begin and end, by the monotonic clock
 
     def forget_parent(self) -> None:
         """Begin anew in a forked child: its parent's thread, locks and id are not its own."""
@@ -242,8 +241,8 @@ class Agent:
         return self._is_up_to_date() and self._written is not None and self._written.jobs == self.count_jobs()
 
     def _is_up_to_date(self) -> bool:
-        gate, written = self._gate, self._written
-        return not (written is None or written.in_flight or gate.snapshot is not self._looked_at or gate.has_news)
+        is_quiet = self._written is not None and not (self._written.in_flight or self._gate.has_news)
+        return is_quiet and self._gate.snapshot is self._looked_at
 
     def _differs(self, acknowledgement: Acknowledgement) -> bool:
         return self._written is None or gist(self._written) != gist(acknowledgement)
