@@ -44,7 +44,7 @@ def seeds(config: pytest.Config) -> list[int]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different ports that were free a moment ago, that no outgoing connection is given, and that no board knows."""
+    """Return ports that were free a moment ago, that no outgoing connection is given, and that no board knows."""
     chance = random.SystemRandom()  # pytest-randomly seeds the other one alike in all workers
     found: list[int] = []
     with ExitStack() as stack:
