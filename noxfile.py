@@ -33,6 +33,8 @@ ALONE = {
 }
 """The wheels that are tried without the others, by the names of these tries."""
 EXAMPLE = "examples/classifier-plugin"
+EXAMPLES = (f"{EXAMPLE}/tests", "examples/notifier-plugin/tests")
+"""Tests of plugins that other people could have written; of the second one every command would tell, were it installed."""
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
@@ -48,7 +50,7 @@ PEERS = ("django-maintenance-mode", "django<6", "fastapi-maintenance", "waygate[
 
 # Of the faults, plain nox tries the checker and runs the short trials; ``faults`` and each row run them all.
 QUICK_ROOMS = (
-    *("tests/unit", "tests/contract", "tests/integration", "tests/meta", "tests/docs", f"{EXAMPLE}/tests"),
+    *("tests/unit", "tests/contract", "tests/integration", "tests/meta", "tests/docs", *EXAMPLES),
     *(f"tests/faults/test_{name}.py" for name in ("checker", "checker_proof", "ledger", "proxy", "trials")),
 )
 
@@ -243,7 +245,7 @@ def faults(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run the code of the documents and of the example plugin, and follow the links."""
     _install(session, "-e", EXAMPLE, *TEST_TOOLS, *_redis(), "httpx2")
-    _pytest(session, "tests/docs", "tests/meta/test_documents.py", f"{EXAMPLE}/tests")
+    _pytest(session, "tests/docs", "tests/meta/test_documents.py", *EXAMPLES)
 
 
 @nox.session(python=NEWEST)
