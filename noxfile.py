@@ -34,7 +34,7 @@ ALONE = {
 """The wheels that are tried without the others, by the names of these tries."""
 EXAMPLE = "examples/classifier-plugin"
 EXAMPLES = (f"{EXAMPLE}/tests", "examples/notifier-plugin/tests")
-"""Tests of plugins that other people could have written; of the second one every command would tell, were it installed."""
+"""Tests of plugins as other people write them; were the second one installed, every command would tell of it."""
 
 TEST_TOOLS = (
     *("pytest", "pytest-randomly", "pytest-xdist", "hypothesis"),
