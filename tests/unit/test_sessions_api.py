@@ -118,6 +118,7 @@ def test_how_far_a_deletion_is_is_shown(api: MaintenanceStatusAPI, service: Enha
     service.store.items.put("sessions.deletions", {"newer": b'{"generation": 1, "colour": "red"}', "broken": b"["})
 
     shown = ask(api)["deletions"]
+    assert 0 <= shown[0].pop("idle") < 60
     health = str(service.sessions.health_check())
     service.sessions.note_deletion(SessionDeletion(plugin="shop", generation=3, deleted=9, is_done=True))
 
@@ -130,7 +131,6 @@ def test_how_far_a_deletion_is_is_shown(api: MaintenanceStatusAPI, service: Enha
             "deleted": 7,
             "expected": 100,
             "is_done": False,
-            "idle": 0.0,
         }
     ]
     assert "shop: everyone's below 3: 7 deleted, 40 of about 100 looked at, under way" in health
