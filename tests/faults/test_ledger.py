@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from quiesce.model.audit_reports import AuditVerdict
+
 from .trial.checker import check
 from .trial.history import Extending, Fact, Fault, History, Outcome
 from .trial.ledger import Entry, Ledger
@@ -28,6 +30,26 @@ def ledger_faults(trail: Sequence[Entry], *facts: Fact, revision: int = 3) -> li
 def test_a_whole_trail_breaks_no_rule() -> None:
     """A checker that cries wolf would soon be switched off."""
     assert ledger_faults(TRAIL) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "is_lost", "expected"),
+    [
+        (AuditVerdict.BROKEN, False, ["d"]),
+        (AuditVerdict.BROKEN, True, ["d"]),
+        (AuditVerdict.RESTARTED, False, ["d"]),
+        (AuditVerdict.RESTARTED, True, []),
+        (AuditVerdict.INTACT, True, []),
+    ],
+)
+def test_a_chain_is_whole_and_begins_anew_only_after_a_loss(
+    verdict: AuditVerdict, *, is_lost: bool, expected: list[str]
+) -> None:
+    """What a killed writer left must not look like somebody's tampering, nor a loss like nothing."""
+    losses = [fault(9.0, 9.5, is_loss=True)] if is_lost else []
+    ledger = Ledger(revision=3, logs={"audit": TRAIL}, verdict=verdict, findings=("number 2",))
+
+    assert [violation.rule for violation in check(History((*CYCLE, *losses)), ledger)] == expected
 
 
 @pytest.mark.parametrize(

@@ -350,7 +350,9 @@ def test_a_replaced_board_is_noticed_and_filled_again(tmp_path: Path) -> None:
 
         eventually(lambda: store.board_path is not None and store.board_path.exists())
         eventually(lambda: gate.board.is_current() and gate.board.word[()] == 1)
-        Board(store.board_path).publish(2, encode_state(MaintenanceState(2)))
+        over = MaintenanceState(2)
+        store.commit(over, expected_revision=1, audit=[])
+        Board(store.board_path).publish(2, encode_state(over))
         assert ask(gate) is Outcome.PASSED
     finally:
         agent.stop()

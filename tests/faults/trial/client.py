@@ -55,7 +55,7 @@ def _hammer(recorder: Recorder, servers: dict[int, str], *, rng: Random, name: s
         port, machine = rng.choice(list(servers.items()))
         kind, path = rng.choices([("write", "/items"), ("write", "/stream"), ("read", "/items")], [5, 2, 3])[0]
         seconds = rng.choices([0.0, 0.05, 0.4], [80, 15, 5])[0]
-        user = rng.choices(["", "ann", "root"], [5, 3, 2])[0]
+        user = rng.choices(["", "ann", "root"], [4, 2, 4])[0]
         target = f"{path}?seconds={seconds}"
         send(recorder, machine=machine, port=port, op=f"{name}-{number}", kind=kind, path=target, user=user)
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from quiesce.model.audit_reports import AuditVerdict
+
 from .history import Ending, Extending, Fault, History, Opening, Outcome
 from .violations import Violation
 
@@ -32,16 +34,27 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """What the store holds at the end: its revision, and each log that commits write to, oldest entry first."""
+    """What the store holds at the end.
+
+    Attributes:
+        revision: of the state.
+        logs: each log that commits write to, oldest entry first.
+        verdict: of verifying the chain of the audit trail.
+        findings: what was found then.
+    """
 
     revision: int
     logs: dict[str, tuple[Entry, ...]]
+    verdict: AuditVerdict = AuditVerdict.INTACT
+    findings: tuple[str, ...] = ()
 
 
 def check_ledger(ledger: Ledger, history: History) -> list[Violation]:
     """Find revisions and records that were lost or doubled; a loss by the nemesis excuses just what came before."""
     losses = [fault for fault in history.of(Fault) if fault.is_loss]
     found: list[Violation] = []
+    if ledger.verdict is AuditVerdict.BROKEN or (ledger.verdict is AuditVerdict.RESTARTED and not losses):
+        found.append(Violation("d", None, f"the audit trail is {ledger.verdict}: {'; '.join(ledger.findings)}"))
     for name, entries in ledger.logs.items():
         found += [Violation("d", None, f"{name}: {text}") for text in _repeated(entries)]
     found += [Violation("d", None, text) for text in _revisions(ledger, losses)]

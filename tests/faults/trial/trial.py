@@ -208,7 +208,10 @@ def read_ledger(operator: Operator) -> Ledger:
     while revision != store.revision():  # the leader may still write down that it ran a hook
         revision = store.revision()
         trail, events = _trail(store), _events(store)
-    return Ledger(revision=revision, logs={"audit": trail, "events": events})
+        report = operator.service.audit.verify()
+    logs = {"audit": trail, "events": events}
+    findings = tuple(finding.text for finding in report.findings)
+    return Ledger(revision=revision, logs=logs, verdict=report.verdict, findings=findings)
 
 
 def _trail(store: Store) -> tuple[Entry, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from .model import OperationType, Rule, SettingsError, SettingSource
@@ -82,7 +81,7 @@ class Settings:
     alert_outbox_after: timedelta = timedelta(minutes=5)
     rules: tuple[Rule, ...] = ()
     operations: tuple[OperationType, ...] = ()
-    sources: Mapping[str, SettingSource] = field(default=MappingProxyType({}), repr=False, compare=False)
+    sources: Mapping[str, SettingSource] = field(default_factory=dict, repr=False, compare=False)
     unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
