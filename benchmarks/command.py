@@ -15,9 +15,11 @@ from . import (
     asgi,
     asgi_peers,
     cold_start,
+    dead_webhooks,
     emergency,
     heartbeats,
     memory,
+    outbox,
     proving,
     rules,
     session_requests,
@@ -34,7 +36,18 @@ from .redis_server import private_redis
 from .report import Row, as_json, as_markdown, as_text, machine, versions
 from .stores import running_services
 
-PARTS = ("requests", "visibility", "proving", "heartbeats", "command", "memory", "rules", "sessions", "emergency")
+PARTS = (
+    "requests",
+    "visibility",
+    "proving",
+    "heartbeats",
+    "command",
+    "memory",
+    "rules",
+    "sessions",
+    "emergency",
+    "outbox",
+)
 
 
 class Results:
@@ -99,6 +112,9 @@ def _measure(part: str, results: Results, *, folder: Path, redis_url: str, effor
         results.add(proving.measure(folder, redis_url=redis_url, effort=effort))
     elif part == "emergency":
         results.add(emergency.measure(folder, redis_url=redis_url, effort=effort))
+    elif part == "outbox":
+        results.add(outbox.measure(folder, redis_url=redis_url, effort=effort))
+        results.add(dead_webhooks.measure(folder, effort=effort))
     elif part == "heartbeats":
         results.add(heartbeats.measure(redis_url=redis_url, effort=effort))
     elif part == "command":
