@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 from typing import Any
 
 import pytest
+
+from quiesce.testing import eventually
 
 STEPS = ["block", "sessions", "jobs", "websockets", "logging", "notifications"]
 
@@ -61,11 +65,23 @@ def test_on_a_terminal_it_asks_first(shell: Any, answer: str, *, is_active: bool
     assert shell.document("status")["is_active"] is is_active
 
 
+def stopped_between_writes(shell: Any, pid: int) -> bool:
+    """Stop a process, and let it go on again if it has the store's lock, without which nobody can command."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with contextlib.closing(sqlite3.connect(shell.folder / "maintenance.db", timeout=0.5)) as store:
+            store.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        os.kill(pid, signal.SIGCONT)
+        return False
+    return True
+
+
 def test_a_step_that_is_not_done_in_time_is_named(shell: Any) -> None:
     """The block stands; what is left is said, with its worker, and tried again by itself."""
     shell.worker()
     stopped = shell.worker()
-    os.kill(stopped.pid, signal.SIGSTOP)
+    eventually(lambda: stopped_between_writes(shell, stopped.pid))
     try:
         done = shell.run("emergency", "Security incident", "--yes", "--wait", "4s", "--json")
     finally:
