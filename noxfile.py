@@ -250,7 +250,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def demo(session: nox.Session) -> None:
-    """Walk a Flask and a FastAPI service through maintenance, and see who is told; ``-- --serve`` leaves them running."""
+    """Walk a Flask and a FastAPI service through maintenance, see who is told; ``-- --serve`` leaves them running."""
     _install(session, *DEMO_TOOLS, *_redis())
     session.run("python", "examples/demo/run.py", *session.posargs, env=BYTECODE)
 
