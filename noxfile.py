@@ -42,7 +42,7 @@ TEST_TOOLS = (
     *("fastapi-users", "flask-login", "flask-session", "gunicorn", "httpbin", "httpx", "markdown-it-py", "pyjwt"),
     *("python-multipart", "simple-repository-server", "standardwebhooks", "uvicorn", "websockets", "wsproto"),
 )
-DEMO_TOOLS = ("gunicorn", "httpx", "uvicorn")
+DEMO_TOOLS = ("aiosmtpd", "gunicorn", "httpx", "standardwebhooks", "uvicorn")
 BUILD_TOOLS = ("editables", "hatchling")
 CHECKERS = ("mypy", "nox", "ruff", "types-python-dateutil")
 # Django 6 has no Python 3.11; without these extras waygate cannot be imported.
@@ -250,9 +250,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def demo(session: nox.Session) -> None:
-    """Walk through one maintenance cycle of a Flask and a FastAPI service; ``-- --serve`` leaves them running."""
+    """Walk a Flask and a FastAPI service through maintenance, see who is told; ``-- --serve`` leaves them running."""
     _install(session, *DEMO_TOOLS, *_redis())
-    session.run("python", "examples/demo/run.py", *session.posargs)
+    session.run("python", "examples/demo/run.py", *session.posargs, env=BYTECODE)
 
 
 @nox.session(python=NEWEST)

@@ -1,4 +1,4 @@
-"""One whole maintenance cycle on two real applications, and an emergency: every question, and its answer.
+"""One whole maintenance cycle on two real applications, an emergency, and who was told: each question and its answer.
 
 Run it with ``nox -s demo``; ``nox -s demo -- --serve`` leaves everything running.
 """
@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import httpx
-from servers import Demo, Shop, running
+from notices import show, wait_for_notifiers, walk_notices
+from servers import PLAIN, Demo, Shop, running
 from walking import QUIESCE, Walk
 
 from quiesce import EnhancedMaintenanceModeService, Outcome, Settings
@@ -27,6 +28,7 @@ def walk_cycle(walk: Walk) -> None:
     walk.title("Open: nothing is refused")
     walk.everywhere("GET /items?", "GET", "/items", 200)
     walk.everywhere("POST /items?", "POST", "/items", 201)
+    wait_for_notifiers(walk)
 
     walk.title("Normal maintenance, with a slow write in flight")
     finished: list[float] = []
@@ -75,7 +77,7 @@ def walk_cycle(walk: Walk) -> None:
 
 
 def _slow_write(shop: Shop, finished: list[float]) -> None:
-    response = httpx.post(f"{shop.url}/items?seconds=4", timeout=20)
+    response = httpx.post(f"{shop.url}/items?seconds=4", timeout=20, verify=PLAIN)
     if response.status_code == 201:
         finished.append(time.monotonic())
 
@@ -102,8 +104,14 @@ def serve(demo: Demo) -> None:
         print(f"  curl -i -X POST {shop.url}/items        # {shop.name}")
     print(f"  curl {demo.shops[0].url}/api/maintenance/status")
     print(f"  {QUIESCE} disable\n")
+    print("What is sent is shown here:\n")
+    seen = len(demo.box.arrivals)
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(0.5)
+            arrived = demo.box.arrivals[seen:]
+            seen += len(arrived)
+            show(arrived)
     except KeyboardInterrupt:
         print("Ending.")
 
@@ -120,6 +128,7 @@ def main() -> None:
         walk = Walk(demo)
         walk_cycle(walk)
         walk_incident(walk)
+        walk_notices(walk)
         print("\nThe whole cycle went as promised.")
         if options.serve:
             serve(demo)

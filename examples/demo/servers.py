@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,9 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from receivers import Letterbox, receiving
 
 HERE = Path(__file__).parent
 START_SECONDS = 30.0
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: it trusts nobody, and so loads no certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +35,19 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Both applications, the environment that they and ``quiesce`` run in, and the admin token."""
+    """Both applications, the environment they and ``quiesce`` run in, the admin token, and what the receivers got."""
 
     shops: tuple[Shop, ...]
     environment: dict[str, str]
     token: str
+    box: Letterbox
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Demo]:
-    """Run gunicorn and uvicorn with two workers each on one SQLite store in ``folder``; beside them RQ and Celery."""
+    """Run gunicorn and uvicorn with two workers each on one SQLite store in ``folder``; RQ, Celery and receivers."""
     token = secrets.token_urlsafe(24)
-    flask_port, fastapi_port, redis_port = _free_ports(3)
+    flask_port, fastapi_port, redis_port, smtp_port = _free_ports(4)
     redis_url = f"redis://127.0.0.1:{redis_port}/0"
     environment = os.environ | {
         "MAINTENANCE_STORE_URL": f"sqlite:///{folder / 'maintenance.db'}",
@@ -57,7 +62,7 @@ def running(folder: Path) -> Iterator[Demo]:
     }
     commands = {
         Shop("Flask on gunicorn", f"http://127.0.0.1:{flask_port}"): [
-            *("gunicorn", "flask_app:app", "--workers", "2", "--threads", "4"),
+            *("gunicorn", "flask_app:app", "--workers", "2", "--threads", "4", "--preload"),
             *("--bind", f"127.0.0.1:{flask_port}", "--log-level", "warning"),
         ],
         Shop("FastAPI on uvicorn", f"http://127.0.0.1:{fastapi_port}"): [
@@ -81,12 +86,15 @@ def running(folder: Path) -> Iterator[Demo]:
         str(folder / "redis.log"),
     ]
     with ExitStack() as stack:
+        box = stack.enter_context(receiving(smtp_port))
+        environment |= box.settings
         stack.enter_context(_process(redis, environment))
         for command in (*workers, *commands.values()):
             stack.enter_context(_process([sys.executable, "-m", *command], environment))
-        for shop in commands:
-            _wait_for(shop)
-        yield Demo(tuple(commands), environment, token)
+        with httpx.Client(verify=PLAIN) as client:
+            for shop in commands:
+                _wait_for(shop, client)
+        yield Demo(tuple(commands), environment, token, box)
 
 
 @contextmanager
@@ -114,15 +122,15 @@ def _redis_server() -> str:
     return found
 
 
-def _wait_for(shop: Shop) -> None:
+def _wait_for(shop: Shop, client: httpx.Client) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            httpx.get(f"{shop.url}/items").raise_for_status()
+            client.get(f"{shop.url}/items").raise_for_status()
         except httpx.HTTPError as exc:
             if time.monotonic() > deadline:
                 raise SystemExit(f"{shop.name} does not start: {exc}") from exc
-            time.sleep(0.05)
+            time.sleep(0.1)
         else:
             return
 

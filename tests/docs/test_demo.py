@@ -26,3 +26,6 @@ def test_demo_walks_the_whole_cycle(root: Path, folder: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The whole cycle went as promised." in done.stdout
+    assert "mail: was the first put off, and sent again with the same id?    [451, 250]" in done.stdout
+    assert "webhook: was the first put off, and sent again with the same id? [503, 204]" in done.stdout
+    assert "the audit trail?                                                 intact" in done.stdout
