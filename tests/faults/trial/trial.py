@@ -159,6 +159,7 @@ class Trial:
             assert operator.prove(window, "normal", timeout=limit, expected=expected), operator.service.quiescence()
             for server in self._servers * 10:
                 self._ask(server, "write")
+                self._ask(server, "write", user="root")
         assert operator.disable(None) is Outcome.DONE
 
     def _meet_all(self, operator: Operator) -> None:
@@ -178,9 +179,10 @@ class Trial:
             eventually(are_met, within=_PEACE_SECONDS)
         self._recorder.record(Closing(at=closed_at, pids=tuple(sorted(listed()))))
 
-    def _ask(self, server: Server, kind: str) -> Request:
+    def _ask(self, server: Server, kind: str, *, user: str = "") -> Request:
         self._asked += 1
-        return send(self._recorder, machine=server.machine, port=server.port, op=f"trial-{self._asked}", kind=kind)
+        op = f"trial-{self._asked}"
+        return send(self._recorder, machine=server.machine, port=server.port, op=op, kind=kind, user=user)
 
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         process = start([module, str(self._folder), *arguments], log=self._folder / f"{module}.log")
