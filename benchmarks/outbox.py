@@ -37,7 +37,7 @@ _START_SECONDS = 30
 
 
 def measure(folder: Path, *, redis_url: str, effort: Effort) -> tuple[list[Row], dict[str, list[float]]]:
-    """Queue nearly as many events as a store keeps, then start a worker; beside it a loop that posts without an outbox."""
+    """Queue nearly as many events as a store keeps, then start a worker; beside it a loop without an outbox."""
     # What the worker itself has to tell meanwhile must not push the oldest out of the store.
     count = MOST_EVENTS - _SPARE_EVENTS if effort.rounds > 100 else _QUICK_EVENTS
     what = f"tell a webhook of {count:,} queued events, each"
