@@ -75,8 +75,7 @@ def upward_imports(modules: Mapping[str, Path]) -> list[str]:
 def undeclared_imports(module: str, path: Path, declared: set[str]) -> list[str]:
     """Imports of neither the standard library nor a declared dependency, seen from one distribution."""
     extras = {extra for extra, allowed in ROOM_OF_EXTRA.items() if module.startswith(allowed)}
-    # _sha2 is the interpreter's from Python 3.12 on, and is asked for with a way out.
-    known = {*sys.stdlib_module_names, "_sha2", "_typeshed", *declared, *extras, module.partition(".")[0]}
+    known = {*sys.stdlib_module_names, "_typeshed", *declared, *extras, module.partition(".")[0]}
     return [f"{module}:{n} imports {m}" for n, m, _ in imports(module, path) if m.split(".")[0] not in known]
 
 

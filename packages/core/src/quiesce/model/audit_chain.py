@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -15,8 +15,6 @@ from .state import MaintenanceState
 _PLAIN = "sha256:"
 _KEYED = "hmac-sha256:"
 _PURPOSE = b"quiesce.audit\x00"
-_BLOCK = 64
-"""Bytes that SHA-256 takes at a time (RFC 2104, B)."""
 
 
 class ChainLink(StrEnum):
@@ -114,21 +112,13 @@ def _hash_of(record: AuditRecord, *, previous: str, name: str, key: bytes) -> st
     data = previous.encode("utf-8", "surrogatepass") + b"\n" + encode_audit(record)
     if key:
         return f"{_KEYED}{name}:{_hmac(key, data).hex()}"
-    return f"{_PLAIN}{_sha256()(data).hex()}"
+    from hashlib import sha256  # noqa: PLC0415 - brings OpenSSL, which commands that only read need not wait for
+
+    return f"{_PLAIN}{sha256(data).hexdigest()}"
 
 
 def _hmac(key: bytes, data: bytes) -> bytes:
-    """Return HMAC-SHA-256 (RFC 2104); by hand, for ``hmac`` brings OpenSSL: 5 ms of a command's start."""
-    digest = _sha256()
-    block = (digest(key) if len(key) > _BLOCK else key).ljust(_BLOCK, b"\x00")
-    inner = digest(bytes(byte ^ 0x36 for byte in block) + data)
-    return digest(bytes(byte ^ 0x5C for byte in block) + inner)
+    """Return HMAC-SHA-256 (RFC 2104)."""
+    import hmac  # noqa: PLC0415 - as above
 
-
-@functools.cache
-def _sha256() -> Callable[[bytes], bytes]:
-    try:
-        from _sha2 import sha256  # type: ignore[import-not-found]  # noqa: PLC0415 - the interpreter's own, as random has it
-    except ImportError:
-        from hashlib import sha256  # noqa: PLC0415 - see above
-    return lambda data: sha256(data).digest()
+    return hmac.digest(key, data, "sha256")
