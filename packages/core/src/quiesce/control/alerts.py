@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 5.0
 """How often it looks while a window refuses something or an alert is open."""
 IDLE_SECONDS = 15.0
-"""How often else, if there are notifiers, whose places are all that it reads then."""
+"""How often else, if there are notifiers; beside the state their places are all that it reads then."""
 
 _STOP_SECONDS = 2.0
 
