@@ -108,6 +108,16 @@ class Cluster:
         )
         return AlertWatch(runtime, outage=lambda: self.outage)
 
+    def outbox(self) -> Outbox:
+        return Outbox(
+            plugins=self.plugins,
+            store=self.store,
+            clock=self.clock,
+            service_name="shop",
+            hook_timeout_seconds=20,
+            settings=Settings,
+        )
+
     def serve(self, *, refused: int = 0, worker: str = "served") -> None:
         """Have a worker acknowledge what is committed, and report so many refusals."""
         state = self.store.load()
@@ -326,14 +336,7 @@ def test_alert_about_a_stuck_notifier_is_told_by_another(
     mail, chat = Notifier(DeliveryError("450 try later")), Notifier()
     cluster = Cluster(store, clock, mail=mail, chat=chat)
     watch = cluster.watch(alert_outbox_after=60)
-    outbox = Outbox(
-        plugins=cluster.plugins,
-        store=store,
-        clock=clock,
-        service_name="shop",
-        hook_timeout_seconds=20,
-        settings=Settings,
-    )
+    outbox = cluster.outbox()
     service = make_service(store=store, plugins=cluster.plugins)
 
     def is_drained() -> bool:
@@ -404,14 +407,7 @@ def test_notifier_that_tells_nobody_opens_an_alert(
     """One that was never set up is no fault beside one that is; that nobody is told at all is one."""
     cluster = Cluster(store, clock, mail=Notifier(mail), chat=Notifier(chat))
     service = make_service(store=store, plugins=cluster.plugins)
-    outbox = Outbox(
-        plugins=cluster.plugins,
-        store=store,
-        clock=clock,
-        service_name="shop",
-        hook_timeout_seconds=20,
-        settings=Settings,
-    )
+    outbox = cluster.outbox()
 
     def is_settled() -> bool:
         outbox.step(store.load())
